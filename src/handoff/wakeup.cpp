@@ -19,7 +19,8 @@ Wakeup::~Wakeup() { close(descriptor_); }
 
 void Wakeup::arm() noexcept
 {
-    // Sequentially consistent on both sides: either the sleeper's second look sees the work, or the waker sees it armed.
+    // Sequentially consistent on both sides: either the sleeper's second look sees the work, or the waker sees it
+    // armed.
     armed_.store(true, std::memory_order_seq_cst);
 }
 

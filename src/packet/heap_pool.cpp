@@ -18,8 +18,8 @@ constexpr std::size_t cache_line = 64;
 } // namespace
 
 HeapPool::HeapPool(std::size_t count, std::size_t data_room)
-    : count_{count}, room_{default_headroom + data_room},
-      stride_{(sizeof(Buffer) + room_ + cache_line - 1) / cache_line * cache_line},
+    : count_{count}, room_{default_headroom + data_room}, stride_{(sizeof(Buffer) + room_ + cache_line - 1) /
+                                                                  cache_line * cache_line},
       memory_{new std::byte[stride_ * count]}, available_{count}
 {
     for (std::size_t index = count; index-- > 0;) {
@@ -36,7 +36,10 @@ HeapPool::~HeapPool()
     ASAN_UNPOISON_MEMORY_REGION(memory_.get(), stride_ * count_);
 }
 
-std::byte* HeapPool::room_of(Buffer* buffer) const noexcept { return reinterpret_cast<std::byte*>(buffer) + sizeof(Buffer); }
+std::byte* HeapPool::room_of(Buffer* buffer) const noexcept
+{
+    return reinterpret_cast<std::byte*>(buffer) + sizeof(Buffer);
+}
 
 Packet HeapPool::allocate() noexcept
 {
@@ -51,7 +54,11 @@ Packet HeapPool::allocate() noexcept
     available_.fetch_sub(1, std::memory_order_relaxed);
     // Freed buffers are poisoned, so that ASan sees the use of a recycled packet.
     ASAN_UNPOISON_MEMORY_REGION(room_of(buffer), room_);
-    return Packet{*this, buffer, room_of(buffer) + default_headroom, 0, static_cast<std::uint16_t>(default_headroom),
+    return Packet{*this,
+                  buffer,
+                  room_of(buffer) + default_headroom,
+                  0,
+                  static_cast<std::uint16_t>(default_headroom),
                   static_cast<std::uint16_t>(room_ - default_headroom)};
 }
 
@@ -61,7 +68,8 @@ void HeapPool::release(void* buffer) noexcept
     ASAN_POISON_MEMORY_REGION(room_of(returned), room_);
     available_.fetch_add(1, std::memory_order_relaxed);
     returned->next = returned_.load(std::memory_order_relaxed);
-    while (!returned_.compare_exchange_weak(returned->next, returned, std::memory_order_release, std::memory_order_relaxed)) {
+    while (!returned_.compare_exchange_weak(returned->next, returned, std::memory_order_release,
+                                            std::memory_order_relaxed)) {
     }
 }
 

@@ -89,11 +89,17 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) noexcept
     return std::nullopt;
 }
 
-bool IpAddress::is_unspecified() const noexcept { return high() == 0 && (low() == 0 || low() == 0x0000'ffff'0000'0000ULL); }
+bool IpAddress::is_unspecified() const noexcept
+{
+    return high() == 0 && (low() == 0 || low() == 0x0000'ffff'0000'0000ULL);
+}
 
 bool IpAddress::is_multicast() const noexcept { return is_v4() ? (v4_value() >> 28U) == 0xe : (high() >> 56U) == 0xff; }
 
-bool IpAddress::is_loopback() const noexcept { return is_v4() ? (v4_value() >> 24U) == 127 : high() == 0 && low() == 1; }
+bool IpAddress::is_loopback() const noexcept
+{
+    return is_v4() ? (v4_value() >> 24U) == 127 : high() == 0 && low() == 1;
+}
 
 bool IpAddress::is_link_local() const noexcept
 {

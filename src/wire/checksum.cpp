@@ -104,7 +104,8 @@ std::uint16_t checksum(Bytes data) noexcept
     return sum.finish();
 }
 
-std::uint16_t checksum(Bytes data, const IpAddress& source, const IpAddress& destination, std::uint8_t protocol) noexcept
+std::uint16_t checksum(Bytes data, const IpAddress& source, const IpAddress& destination,
+                       std::uint8_t protocol) noexcept
 {
     ChecksumSum sum;
     sum.add_pseudo_header(source, destination, protocol, static_cast<std::uint32_t>(data.size()));

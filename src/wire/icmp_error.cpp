@@ -70,7 +70,8 @@ std::optional<QuotedPacket> parse_quoted(Bytes frame, std::size_t offset, std::s
     const std::byte* data = frame.data() + offset;
     const std::size_t available = end - offset;
     if (v4) {
-        if (available < ipv4_minimum_size || Ipv4{data}.version() != 4 || Ipv4{data}.header_length() < ipv4_minimum_size) {
+        if (available < ipv4_minimum_size || Ipv4{data}.version() != 4 ||
+            Ipv4{data}.header_length() < ipv4_minimum_size) {
             return {};
         }
         const Ipv4 header{data};
@@ -124,7 +125,8 @@ std::optional<IcmpError> parse_icmp_error(Bytes frame, const ParsedPacket& packe
         return {};
     }
     const Icmp header{frame.data() + packet.transport_offset};
-    const auto kind = packet.is_v4() ? kind_of_v4(header.type(), header.code()) : kind_of_v6(header.type(), header.code());
+    const auto kind =
+        packet.is_v4() ? kind_of_v4(header.type(), header.code()) : kind_of_v6(header.type(), header.code());
     if (!kind) {
         return {};
     }

@@ -116,8 +116,8 @@ Problem parse_ipv6(Bytes frame, std::size_t offset, ParsedPacket& out) noexcept
     std::uint8_t next = header.next_header();
     std::size_t position = offset + ipv6_size;
     for (std::size_t count = 0;; ++count) {
-        const bool extension = next == protocol::hop_by_hop || next == protocol::routing || next == protocol::destination_options
-            || next == protocol::fragment;
+        const bool extension = next == protocol::hop_by_hop || next == protocol::routing ||
+                               next == protocol::destination_options || next == protocol::fragment;
         if (!extension || !out.has_transport()) {
             break;
         }

@@ -45,8 +45,14 @@ private:
 /// Virtual time for tests and simulation. May be read from any thread.
 class FakeClock final : public Clock {
 public:
-    explicit FakeClock(TimePoint start = TimePoint{std::chrono::seconds{1000}}) noexcept : now_{start.time_since_epoch().count()} {}
-    [[nodiscard]] TimePoint now() const noexcept override { return TimePoint{Duration{now_.load(std::memory_order_relaxed)}}; }
+    explicit FakeClock(TimePoint start = TimePoint{std::chrono::seconds{1000}}) noexcept
+        : now_{start.time_since_epoch().count()}
+    {
+    }
+    [[nodiscard]] TimePoint now() const noexcept override
+    {
+        return TimePoint{Duration{now_.load(std::memory_order_relaxed)}};
+    }
     void advance(Duration by) noexcept { now_.fetch_add(by.count(), std::memory_order_relaxed); }
     void set(TimePoint to) noexcept { now_.store(to.time_since_epoch().count(), std::memory_order_relaxed); }
 

@@ -17,16 +17,20 @@ struct FiveTuple {
     std::uint16_t destination_port = 0;
     std::uint8_t protocol = 0;
 
-    [[nodiscard]] FiveTuple reversed() const noexcept { return {destination, source, destination_port, source_port, protocol}; }
+    [[nodiscard]] FiveTuple reversed() const noexcept
+    {
+        return {destination, source, destination_port, source_port, protocol};
+    }
     bool operator==(const FiveTuple&) const noexcept = default;
 };
 
 /// For tables: keyed with a secret of this process, so that nobody outside can choose collisions.
 [[nodiscard]] inline std::uint64_t hash(const HashKey& key, const FiveTuple& tuple) noexcept
 {
-    const std::uint64_t ports
-        = std::uint64_t{tuple.source_port} << 32U | std::uint64_t{tuple.destination_port} << 16U | tuple.protocol;
-    return siphash13_words(key, tuple.source.high(), tuple.source.low(), tuple.destination.high(), tuple.destination.low(), ports);
+    const std::uint64_t ports =
+        std::uint64_t{tuple.source_port} << 32U | std::uint64_t{tuple.destination_port} << 16U | tuple.protocol;
+    return siphash13_words(key, tuple.source.high(), tuple.source.low(), tuple.destination.high(),
+                           tuple.destination.low(), ports);
 }
 
 inline constexpr std::size_t shard_count = 64;
@@ -42,9 +46,13 @@ using Shard = std::uint8_t;
 }
 
 /// A port that we picked ourselves carries its shard.
-[[nodiscard]] constexpr Shard shard_of_local_port(std::uint16_t port) noexcept { return static_cast<Shard>(port % shard_count); }
+[[nodiscard]] constexpr Shard shard_of_local_port(std::uint16_t port) noexcept
+{
+    return static_cast<Shard>(port % shard_count);
+}
 
-/// Local ports on our own addresses, split once. Limits are multiples of 64, so every range has every shard equally often.
+/// Local ports on our own addresses, split once. Limits are multiples of 64, so every range has every shard equally
+/// often.
 namespace local_ports {
 struct Range {
     std::uint16_t first;

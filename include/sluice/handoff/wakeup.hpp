@@ -1,5 +1,5 @@
-// Waking a core that sleeps. The sleeper arms, looks at its queues once more, then sleeps; a waker makes a system call only
-// when the sleeper is armed.
+// Waking a core that sleeps. The sleeper arms, looks at its queues once more, then sleeps; a waker makes a system call
+// only when the sleeper is armed.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,5 @@
-// A server as both layers see it: a stable identity with its live state in one word and its counters per core. It outlives
-// snapshots; `control` makes it, cores hold it by shared_ptr or through the snapshot of their turn.
+// A server as both layers see it: a stable identity with its live state in one word and its counters per core. It
+// outlives snapshots; `control` makes it, cores hold it by shared_ptr or through the snapshot of their turn.
 #pragma once
 
 #include <sluice/telemetry/counters.hpp>
@@ -30,15 +30,28 @@ enum class Status : std::uint8_t { unchecked, checking, up, down };
 
 class Server {
 public:
-    Server(std::string pool, std::string name, wire::Endpoint address) : pool_{std::move(pool)}, name_{std::move(name)}, address_{address} {}
+    Server(std::string pool, std::string name, wire::Endpoint address)
+        : pool_{std::move(pool)}, name_{std::move(name)}, address_{address}
+    {
+    }
 
     [[nodiscard]] const std::string& pool() const noexcept { return pool_; }
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
-    [[nodiscard]] const wire::Endpoint& address() const noexcept { return address_; } ///< Port 0: the one the client used
+    [[nodiscard]] const wire::Endpoint& address() const noexcept
+    {
+        return address_;
+    } ///< Port 0: the one the client used
 
-    /// May a new flow or request go there? One relaxed load. `checking` says no: nothing is sent before the first verdict.
-    [[nodiscard]] bool accepts_new() const noexcept { return (state_.load(std::memory_order_relaxed) & refuses_new) == 0; }
-    [[nodiscard]] Status status() const noexcept { return static_cast<Status>(state_.load(std::memory_order_relaxed) & status_mask); }
+    /// May a new flow or request go there? One relaxed load. `checking` says no: nothing is sent before the first
+    /// verdict.
+    [[nodiscard]] bool accepts_new() const noexcept
+    {
+        return (state_.load(std::memory_order_relaxed) & refuses_new) == 0;
+    }
+    [[nodiscard]] Status status() const noexcept
+    {
+        return static_cast<Status>(state_.load(std::memory_order_relaxed) & status_mask);
+    }
     [[nodiscard]] bool drained() const noexcept { return (state_.load(std::memory_order_relaxed) & drained_bit) != 0; }
 
     /// The worker that owns the check, or control.
@@ -46,8 +59,9 @@ public:
     {
         const std::uint32_t refuse = status == Status::down || status == Status::checking ? unhealthy_bit : 0;
         std::uint32_t old = state_.load(std::memory_order_relaxed);
-        while (!state_.compare_exchange_weak(old, (old & ~(status_mask | unhealthy_bit)) | static_cast<std::uint32_t>(status) | refuse,
-                                             std::memory_order_release, std::memory_order_relaxed)) {
+        while (!state_.compare_exchange_weak(
+            old, (old & ~(status_mask | unhealthy_bit)) | static_cast<std::uint32_t>(status) | refuse,
+            std::memory_order_release, std::memory_order_relaxed)) {
         }
     }
     /// Control.

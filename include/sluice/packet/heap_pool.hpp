@@ -9,8 +9,8 @@
 
 namespace sluice::packet {
 
-/// allocate() belongs to one core, release() to any: returned buffers go onto a lock-free stack that the owner takes whole,
-/// so there is no ABA problem and no lock.
+/// allocate() belongs to one core, release() to any: returned buffers go onto a lock-free stack that the owner takes
+/// whole, so there is no ABA problem and no lock.
 class HeapPool final : public Pool {
 public:
     /// `count` buffers of default_headroom + data_room bytes, laid out now; nothing is allocated later.

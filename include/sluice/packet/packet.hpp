@@ -3,8 +3,8 @@
 //    buffer                data()                  data()+size()
 //    │◄──── headroom() ────►│◄────── size() ───────►│◄──── tailroom() ────►│
 //
-// A Packet is a value of 32 bytes that may be moved between cores; its buffer goes back to its pool when the value dies.
-// Used by one core at a time.
+// A Packet is a value of 32 bytes that may be moved between cores; its buffer goes back to its pool when the value
+// dies. Used by one core at a time.
 #pragma once
 
 #include <sluice/base/bytes.hpp>
@@ -26,8 +26,8 @@ class Packet;
 class Pool {
 public:
     virtual ~Pool() = default;
-    /// An empty packet with default_headroom, or a packet without a buffer (false) when the pool has none. Owner core only,
-    /// unless the implementation says otherwise. Never blocks.
+    /// An empty packet with default_headroom, or a packet without a buffer (false) when the pool has none. Owner core
+    /// only, unless the implementation says otherwise. Never blocks.
     [[nodiscard]] virtual Packet allocate() noexcept = 0;
     /// Takes a buffer back. Any core.
     virtual void release(void* buffer) noexcept = 0;
@@ -39,7 +39,8 @@ public:
 class Packet {
 public:
     Packet() noexcept = default;
-    Packet(Pool& pool, void* buffer, std::byte* data, std::uint16_t size, std::uint16_t headroom, std::uint16_t tailroom) noexcept
+    Packet(Pool& pool, void* buffer, std::byte* data, std::uint16_t size, std::uint16_t headroom,
+           std::uint16_t tailroom) noexcept
         : pool_{&pool}, buffer_{buffer}, data_{data}, size_{size}, headroom_{headroom}, tailroom_{tailroom}
     {
     }

@@ -41,18 +41,20 @@ public:
 
     /// Appends received frames to `out`, as many as it has room for; returns how many. The core that owns the queue.
     virtual std::size_t receive(std::uint16_t queue, packet::Burst& out) noexcept = 0;
-    /// Takes frames from the front of `frames`; what the device did not accept stays there, in order. The core that owns the
-    /// queue. Frames may come from any pool.
+    /// Takes frames from the front of `frames`; what the device did not accept stays there, in order. The core that
+    /// owns the queue. Frames may come from any pool.
     virtual std::size_t transmit(std::uint16_t queue, packet::Burst& frames) noexcept = 0;
 
-    /// A descriptor that is readable while receive(queue) would return frames, or -1 when the device has none. Any thread.
+    /// A descriptor that is readable while receive(queue) would return frames, or -1 when the device has none. Any
+    /// thread.
     [[nodiscard]] virtual int descriptor(std::uint16_t queue) const noexcept = 0;
     /// Is the link up and the device working? Any thread; no system call.
     [[nodiscard]] virtual bool link_up() const noexcept = 0;
     /// Refreshes what needs a system call (link state, kernel drop counters). Control thread.
     virtual void refresh() noexcept = 0;
     [[nodiscard]] virtual Statistics statistics() const noexcept = 0;
-    /// Lets frames for `mac` in (a virtual router's); a device that cannot filter accepts everything. Before start, or control thread.
+    /// Lets frames for `mac` in (a virtual router's); a device that cannot filter accepts everything. Before start, or
+    /// control thread.
     virtual void accept_mac(const wire::MacAddress& mac) noexcept = 0;
 };
 

@@ -72,10 +72,19 @@ public:
     {
         counters_[static_cast<std::size_t>(counter)].add(amount);
     }
-    void drop(DropReason reason, std::uint64_t packets = 1) noexcept { drops_[static_cast<std::size_t>(reason)].add(packets); }
+    void drop(DropReason reason, std::uint64_t packets = 1) noexcept
+    {
+        drops_[static_cast<std::size_t>(reason)].add(packets);
+    }
 
-    [[nodiscard]] std::uint64_t get(Counter counter) const noexcept { return counters_[static_cast<std::size_t>(counter)].get(); }
-    [[nodiscard]] std::uint64_t get(DropReason reason) const noexcept { return drops_[static_cast<std::size_t>(reason)].get(); }
+    [[nodiscard]] std::uint64_t get(Counter counter) const noexcept
+    {
+        return counters_[static_cast<std::size_t>(counter)].get();
+    }
+    [[nodiscard]] std::uint64_t get(DropReason reason) const noexcept
+    {
+        return drops_[static_cast<std::size_t>(reason)].get();
+    }
 
 private:
     alignas(64) std::array<Cell, counter_count> counters_{};

@@ -19,12 +19,16 @@ struct MacAddress {
     [[nodiscard]] static MacAddress load(const std::byte* from) noexcept;
     [[nodiscard]] static std::optional<MacAddress> parse(std::string_view text) noexcept; ///< "02:00:00:00:00:01"
     [[nodiscard]] static constexpr MacAddress broadcast() noexcept { return from(0xff, 0xff, 0xff, 0xff, 0xff, 0xff); }
-    [[nodiscard]] static constexpr MacAddress from(unsigned a, unsigned b, unsigned c, unsigned d, unsigned e, unsigned f) noexcept
+    [[nodiscard]] static constexpr MacAddress from(unsigned a, unsigned b, unsigned c, unsigned d, unsigned e,
+                                                   unsigned f) noexcept
     {
         return {{std::byte(a), std::byte(b), std::byte(c), std::byte(d), std::byte(e), std::byte(f)}};
     }
     void store(std::byte* to) const noexcept { std::memcpy(to, octets.data(), 6); }
-    [[nodiscard]] bool is_multicast() const noexcept { return (octets[0] & std::byte{1}) != std::byte{0}; } ///< Group bit; broadcast too.
+    [[nodiscard]] bool is_multicast() const noexcept
+    {
+        return (octets[0] & std::byte{1}) != std::byte{0};
+    } ///< Group bit; broadcast too.
     [[nodiscard]] std::string to_string() const;
     auto operator<=>(const MacAddress&) const = default;
 };
@@ -38,11 +42,15 @@ public:
     [[nodiscard]] static IpAddress v4(std::uint32_t host_order) noexcept;
     [[nodiscard]] static IpAddress load_v4(const std::byte* from) noexcept; ///< 4 bytes, network order
     [[nodiscard]] static IpAddress load_v6(const std::byte* from) noexcept; ///< 16 bytes
-    [[nodiscard]] static std::optional<IpAddress> parse(std::string_view text) noexcept; ///< No brackets, no zone, no prefix
+    [[nodiscard]] static std::optional<IpAddress>
+    parse(std::string_view text) noexcept; ///< No brackets, no zone, no prefix
 
     [[nodiscard]] bool is_v4() const noexcept { return high() == 0 && (low() >> 32U) == 0xffff; }
     [[nodiscard]] bool is_v6() const noexcept { return !is_v4(); }
-    [[nodiscard]] std::uint32_t v4_value() const noexcept { return static_cast<std::uint32_t>(low()); } ///< Host order; only when is_v4()
+    [[nodiscard]] std::uint32_t v4_value() const noexcept
+    {
+        return static_cast<std::uint32_t>(low());
+    } ///< Host order; only when is_v4()
     [[nodiscard]] std::uint64_t high() const noexcept { return load64(octets_.data()); }
     [[nodiscard]] std::uint64_t low() const noexcept { return load64(octets_.data() + 8); }
 
@@ -77,9 +85,10 @@ struct Prefix {
     IpAddress address;
     std::uint8_t length = 0; ///< 0..32 or 0..128
 
-    [[nodiscard]] static std::optional<Prefix> parse(std::string_view text) noexcept; ///< "10.0.0.0/8"; host bits are kept
-    [[nodiscard]] bool contains(const IpAddress& candidate) const noexcept;           ///< False for the other family.
-    [[nodiscard]] IpAddress network() const noexcept;                                  ///< Host bits cleared.
+    [[nodiscard]] static std::optional<Prefix>
+    parse(std::string_view text) noexcept;                                  ///< "10.0.0.0/8"; host bits are kept
+    [[nodiscard]] bool contains(const IpAddress& candidate) const noexcept; ///< False for the other family.
+    [[nodiscard]] IpAddress network() const noexcept;                       ///< Host bits cleared.
     [[nodiscard]] IpAddress directed_broadcast() const noexcept; ///< IPv4 only; for /31 and /32 the address 0.0.0.0.
     [[nodiscard]] std::string to_string() const;
     bool operator==(const Prefix&) const = default;

@@ -15,8 +15,10 @@ public:
     void add32(std::uint32_t value) noexcept { sum_ += (value >> 16U) + (value & 0xffffU); }
     /// Adds and copies in one pass; `to` must have room for `from.size()` bytes.
     void add_and_copy(Bytes from, std::byte* to) noexcept;
-    /// Addresses, protocol and length of the upper layer, as TCP, UDP, ICMPv6 and VRRP want them (RFC 9293 §3.1, RFC 8200 §8.1).
-    void add_pseudo_header(const IpAddress& source, const IpAddress& destination, std::uint8_t protocol, std::uint32_t length) noexcept;
+    /// Addresses, protocol and length of the upper layer, as TCP, UDP, ICMPv6 and VRRP want them (RFC 9293 §3.1, RFC
+    /// 8200 §8.1).
+    void add_pseudo_header(const IpAddress& source, const IpAddress& destination, std::uint8_t protocol,
+                           std::uint32_t length) noexcept;
 
     [[nodiscard]] std::uint16_t folded() const noexcept;
     /// The value for a checksum field.
@@ -29,12 +31,16 @@ private:
 };
 
 [[nodiscard]] std::uint16_t checksum(Bytes data) noexcept;
-[[nodiscard]] std::uint16_t checksum(Bytes data, const IpAddress& source, const IpAddress& destination, std::uint8_t protocol) noexcept;
+[[nodiscard]] std::uint16_t checksum(Bytes data, const IpAddress& source, const IpAddress& destination,
+                                     std::uint8_t protocol) noexcept;
 
 /// RFC 1624 eqn. 3: the new field after some words changed. Collects differences, then applies them once.
 class ChecksumDelta {
 public:
-    void replace16(std::uint16_t from, std::uint16_t to) noexcept { sum_ += static_cast<std::uint16_t>(~from) + std::uint64_t{to}; }
+    void replace16(std::uint16_t from, std::uint16_t to) noexcept
+    {
+        sum_ += static_cast<std::uint16_t>(~from) + std::uint64_t{to};
+    }
     void replace32(std::uint32_t from, std::uint32_t to) noexcept
     {
         replace16(static_cast<std::uint16_t>(from >> 16U), static_cast<std::uint16_t>(to >> 16U));

@@ -1,5 +1,5 @@
-// Views over protocol headers: one accessor per field, no copies. Constructing a view checks nothing: give it bytes that
-// parse_frame() or parse_ip() accepted, or that you allocated yourself. Accessors never fail then.
+// Views over protocol headers: one accessor per field, no copies. Constructing a view checks nothing: give it bytes
+// that parse_frame() or parse_ip() accepted, or that you allocated yourself. Accessors never fail then.
 #pragma once
 
 #include <sluice/wire/address.hpp>
@@ -77,7 +77,10 @@ struct Ipv4View : View<Byte> {
     [[nodiscard]] std::uint16_t identification() const noexcept { return load16(this->data_ + 4); }
     [[nodiscard]] bool dont_fragment() const noexcept { return (load16(this->data_ + 6) & 0x4000U) != 0; }
     [[nodiscard]] bool more_fragments() const noexcept { return (load16(this->data_ + 6) & 0x2000U) != 0; }
-    [[nodiscard]] std::uint16_t fragment_offset() const noexcept { return static_cast<std::uint16_t>((load16(this->data_ + 6) & 0x1fffU) * 8U); } ///< Bytes
+    [[nodiscard]] std::uint16_t fragment_offset() const noexcept
+    {
+        return static_cast<std::uint16_t>((load16(this->data_ + 6) & 0x1fffU) * 8U);
+    } ///< Bytes
     [[nodiscard]] std::uint8_t time_to_live() const noexcept { return load8(this->data_ + 8); }
     [[nodiscard]] std::uint8_t protocol() const noexcept { return load8(this->data_ + 9); }
     [[nodiscard]] std::uint16_t header_checksum() const noexcept { return load16(this->data_ + 10); }
@@ -95,7 +98,10 @@ template <class Byte>
 struct Ipv6View : View<Byte> {
     using View<Byte>::View;
     [[nodiscard]] std::uint8_t version() const noexcept { return load8(this->data_) >> 4U; }
-    [[nodiscard]] std::uint8_t traffic_class() const noexcept { return static_cast<std::uint8_t>(load16(this->data_) >> 4U); }
+    [[nodiscard]] std::uint8_t traffic_class() const noexcept
+    {
+        return static_cast<std::uint8_t>(load16(this->data_) >> 4U);
+    }
     [[nodiscard]] std::uint32_t flow_label() const noexcept { return load32(this->data_) & 0xfffffU; }
     [[nodiscard]] std::uint16_t payload_length() const noexcept { return load16(this->data_ + 4); }
     [[nodiscard]] std::uint8_t next_header() const noexcept { return load8(this->data_ + 6); }
@@ -127,7 +133,10 @@ struct TcpView : View<Byte> {
     [[nodiscard]] std::uint16_t destination_port() const noexcept { return load16(this->data_ + 2); }
     [[nodiscard]] Sequence sequence() const noexcept { return Sequence{load32(this->data_ + 4)}; }
     [[nodiscard]] Sequence acknowledgment() const noexcept { return Sequence{load32(this->data_ + 8)}; }
-    [[nodiscard]] std::size_t header_length() const noexcept { return (load8(this->data_ + 12) >> 4U) * std::size_t{4}; }
+    [[nodiscard]] std::size_t header_length() const noexcept
+    {
+        return (load8(this->data_ + 12) >> 4U) * std::size_t{4};
+    }
     [[nodiscard]] std::uint8_t flags() const noexcept { return load8(this->data_ + 13); }
     [[nodiscard]] std::uint16_t window() const noexcept { return load16(this->data_ + 14); } ///< Unscaled
     [[nodiscard]] std::uint16_t checksum() const noexcept { return load16(this->data_ + 16); }
@@ -135,7 +144,10 @@ struct TcpView : View<Byte> {
     void set_destination_port(std::uint16_t value) const noexcept { store16(this->data_ + 2, value); }
     void set_sequence(Sequence value) const noexcept { store32(this->data_ + 4, value.value()); }
     void set_acknowledgment(Sequence value) const noexcept { store32(this->data_ + 8, value.value()); }
-    void set_header_length(std::size_t bytes) const noexcept { store8(this->data_ + 12, static_cast<std::uint8_t>((bytes / 4) << 4U)); }
+    void set_header_length(std::size_t bytes) const noexcept
+    {
+        store8(this->data_ + 12, static_cast<std::uint8_t>((bytes / 4) << 4U));
+    }
     void set_flags(std::uint8_t value) const noexcept { store8(this->data_ + 13, value); }
     void set_window(std::uint16_t value) const noexcept { store16(this->data_ + 14, value); }
     void set_checksum(std::uint16_t value) const noexcept { store16(this->data_ + 16, value); }
@@ -164,7 +176,7 @@ struct IcmpView : View<Byte> {
     [[nodiscard]] std::uint8_t code() const noexcept { return load8(this->data_ + 1); }
     [[nodiscard]] std::uint16_t checksum() const noexcept { return load16(this->data_ + 2); }
     [[nodiscard]] std::uint16_t identifier() const noexcept { return load16(this->data_ + 4); } ///< Echo only
-    [[nodiscard]] std::uint32_t rest() const noexcept { return load32(this->data_ + 4); }       ///< MTU of a "packet too big"
+    [[nodiscard]] std::uint32_t rest() const noexcept { return load32(this->data_ + 4); } ///< MTU of a "packet too big"
     void set_type(std::uint8_t value) const noexcept { store8(this->data_, value); }
     void set_code(std::uint8_t value) const noexcept { store8(this->data_ + 1, value); }
     void set_checksum(std::uint16_t value) const noexcept { store16(this->data_ + 2, value); }

@@ -36,7 +36,10 @@ struct ParsedPacket {
     [[nodiscard]] bool is_v4() const noexcept { return kind == NetworkKind::ipv4; }
     [[nodiscard]] bool has_transport() const noexcept { return fragment_offset == 0; }
     [[nodiscard]] std::size_t payload_size() const noexcept { return static_cast<std::size_t>(end - payload_offset); }
-    [[nodiscard]] std::size_t transport_size() const noexcept { return static_cast<std::size_t>(end - transport_offset); }
+    [[nodiscard]] std::size_t transport_size() const noexcept
+    {
+        return static_cast<std::size_t>(end - transport_offset);
+    }
 };
 
 /// Parses Ethernet (one 802.1Q tag at most), then ARP, IPv4 or IPv6 up to the transport header. Checks every length and
@@ -61,7 +64,16 @@ struct QuotedPacket {
     std::optional<Sequence> sequence; ///< TCP only
 };
 
-enum class IcmpErrorKind : std::uint8_t { network_unreachable, host_unreachable, protocol_unreachable, port_unreachable, prohibited, too_big, time_exceeded, parameter_problem };
+enum class IcmpErrorKind : std::uint8_t {
+    network_unreachable,
+    host_unreachable,
+    protocol_unreachable,
+    port_unreachable,
+    prohibited,
+    too_big,
+    time_exceeded,
+    parameter_problem
+};
 
 struct IcmpError {
     IcmpErrorKind kind{};

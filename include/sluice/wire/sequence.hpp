@@ -11,8 +11,14 @@ public:
     constexpr explicit Sequence(std::uint32_t value) noexcept : value_{value} {}
 
     [[nodiscard]] constexpr std::uint32_t value() const noexcept { return value_; }
-    [[nodiscard]] friend constexpr Sequence operator+(Sequence left, std::uint32_t right) noexcept { return Sequence{left.value_ + right}; }
-    [[nodiscard]] friend constexpr Sequence operator-(Sequence left, std::uint32_t right) noexcept { return Sequence{left.value_ - right}; }
+    [[nodiscard]] friend constexpr Sequence operator+(Sequence left, std::uint32_t right) noexcept
+    {
+        return Sequence{left.value_ + right};
+    }
+    [[nodiscard]] friend constexpr Sequence operator-(Sequence left, std::uint32_t right) noexcept
+    {
+        return Sequence{left.value_ - right};
+    }
     /// Distance from `right` to `left`; negative when left is before right. Meaningful within 2^31.
     [[nodiscard]] friend constexpr std::int32_t operator-(Sequence left, Sequence right) noexcept
     {

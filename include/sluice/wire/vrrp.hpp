@@ -20,7 +20,7 @@ namespace sluice::wire {
 inline constexpr std::uint8_t vrrp_protocol = 112;
 inline constexpr std::uint8_t vrrp_version = 3;
 inline constexpr std::uint8_t vrrp_type_advertisement = 1;
-inline constexpr std::uint8_t vrrp_hop_limit = 255;    ///< RFC 9568 §5.1.1.3: proof that the sender is on the link.
+inline constexpr std::uint8_t vrrp_hop_limit = 255;      ///< RFC 9568 §5.1.1.3: proof that the sender is on the link.
 inline constexpr std::uint8_t vrrp_traffic_class = 0xc0; ///< CS6, network control.
 inline constexpr std::size_t vrrp_header_length = 8;
 
@@ -44,7 +44,10 @@ public:
     {
         return message_.size() >= vrrp_header_length + address_count() * address_length(ipv6);
     }
-    [[nodiscard]] std::uint8_t version() const noexcept { return static_cast<std::uint8_t>(load8(message_.data()) >> 4U); }
+    [[nodiscard]] std::uint8_t version() const noexcept
+    {
+        return static_cast<std::uint8_t>(load8(message_.data()) >> 4U);
+    }
     [[nodiscard]] std::uint8_t type() const noexcept { return load8(message_.data()) & 0x0fU; }
     [[nodiscard]] std::uint8_t vrid() const noexcept { return load8(message_.data() + 1); }
     [[nodiscard]] std::uint8_t priority() const noexcept { return load8(message_.data() + 2); }
