@@ -1,0 +1,96 @@
+// Adjacencies: how to reach each neighbour, written by the first forwarder, read by every core without a lock.
+//
+// Flows and connections keep an AdjacencyIndex, never a MAC: one store moves all of them to a neighbour's new MAC.
+#pragma once
+
+#include <sluice/base/siphash.hpp>
+#include <sluice/wire/address.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+namespace sluice::neigh {
+
+/// A slot and its generation. A handle of a neighbour that was forgotten reads as unusable, never as another neighbour.
+struct AdjacencyIndex {
+    std::uint32_t value = 0; ///< slot << 8 | generation; 0 is nobody
+
+    [[nodiscard]] explicit operator bool() const noexcept { return value != 0; }
+    bool operator==(const AdjacencyIndex&) const = default;
+};
+
+/// RFC 4861 §7.3.2, for both families; `failed` remembers for a moment that nobody answered.
+enum class NeighbourState : std::uint8_t { none, incomplete, reachable, stale, delay, probe, failed };
+
+[[nodiscard]] std::string_view name(NeighbourState state) noexcept;
+
+/// What a reader gets: one consistent word.
+struct Adjacency {
+    wire::MacAddress mac;
+    std::uint8_t port = 0;
+    NeighbourState state = NeighbourState::none;
+
+    /// The MAC may be sent to.
+    [[nodiscard]] bool usable() const noexcept
+    {
+        return state >= NeighbourState::reachable && state <= NeighbourState::probe;
+    }
+};
+
+class Adjacencies {
+public:
+    static constexpr std::uint8_t maximum_port = 31;
+
+    /// Room for `capacity` neighbours of all ports, laid out now; at most 2^20.
+    explicit Adjacencies(std::size_t capacity);
+
+    // ---- Any core ----
+
+    /// The neighbour's present MAC and state; state `none` for a stale handle. A use of a `stale` neighbour makes the
+    /// first forwarder check it (RFC 4861 §7.3.3).
+    [[nodiscard]] Adjacency use(AdjacencyIndex index) noexcept;
+    /// The same without counting as a use.
+    [[nodiscard]] Adjacency read(AdjacencyIndex index) const noexcept;
+    /// The neighbour's handle, or nobody: then the packet goes to the first forwarder, which resolves.
+    [[nodiscard]] AdjacencyIndex find(std::uint8_t port, const wire::IpAddress& address) const noexcept;
+    /// A frame of this neighbour's came from `source`. When that is not the MAC known, the first forwarder asks again
+    /// at once, at most once a second per neighbour: a router replaced in silence is noticed by its first frame.
+    void heard(AdjacencyIndex index, const wire::MacAddress& source) noexcept;
+
+    [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+    /// Key of a slot, for `sluicectl neighbours`; false when the slot is free or was changing.
+    [[nodiscard]] bool describe(std::uint32_t slot, wire::IpAddress& address, Adjacency& adjacency) const noexcept;
+
+private:
+    friend class Neighbours;
+
+    struct Slot {
+        std::atomic<std::uint64_t> word{0}; ///< mac 48 | generation 8 | port 5 | state 3
+        std::atomic<std::uint64_t> key_high{0};
+        std::atomic<std::uint64_t> key_low{0};
+        std::atomic<std::uint8_t> requests{0}; ///< request_* bits, set by readers, cleared by the first forwarder
+    };
+    static constexpr std::uint8_t request_use = 1;
+    static constexpr std::uint8_t request_verify = 2;
+
+    // ---- First forwarder only ----
+    AdjacencyIndex insert(std::uint32_t slot, std::uint8_t port, const wire::IpAddress& address) noexcept;
+    void erase(std::uint32_t slot) noexcept;
+    void publish(std::uint32_t slot, const wire::MacAddress& mac, NeighbourState state) noexcept;
+    [[nodiscard]] std::uint8_t take_requests(std::uint32_t slot) noexcept;
+    [[nodiscard]] bool take_attention() noexcept;
+
+    [[nodiscard]] std::size_t bucket_of(std::uint8_t port, const wire::IpAddress& address) const noexcept;
+    void request(Slot& slot, std::uint8_t bit) noexcept;
+
+    HashKey key_;
+    std::size_t capacity_;
+    std::size_t bucket_mask_;
+    std::unique_ptr<Slot[]> slots_;
+    std::unique_ptr<std::atomic<std::uint32_t>[]> buckets_; ///< slot + 1, or 0; linear probing
+    alignas(64) std::atomic<bool> attention_{false};
+};
+
+} // namespace sluice::neigh
