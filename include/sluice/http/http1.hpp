@@ -65,7 +65,7 @@ public:
     struct Line {
         std::size_t consumed = 0;
         bool complete = false;
-        bool bad = false;      ///< The line ends with LF alone.
+        bool bare_lf = false;  ///< Complete, but ends with LF alone.
         std::string_view text; ///< Without CRLF; valid until the next call.
     };
     [[nodiscard]] Line next(std::string_view in);
@@ -187,9 +187,9 @@ private:
         trailers,
         refused
     };
-    [[nodiscard]] Piece refuse(Reason reason, std::size_t consumed) noexcept;
+    Piece refuse(Reason reason, std::size_t consumed) noexcept;
     [[nodiscard]] Piece take_data(Bytes in, std::size_t skipped) noexcept;
-    [[nodiscard]] bool step_chunk_head(std::uint8_t byte) noexcept;
+    [[nodiscard]] bool step_chunk_frame(char byte) noexcept;
     [[nodiscard]] bool end_chunk_head() noexcept;
     [[nodiscard]] Piece next_trailers(Bytes in, std::size_t skipped);
 

@@ -61,16 +61,18 @@ struct Limits {
 
 /// What a pull of response body yields.
 struct BodyPiece {
-    std::size_t bytes =
-        0;            ///< Written to the front of the buffer. 0 without `end`: nothing yet, resume() will be called.
-    bool end = false; ///< The body is complete with these bytes.
-    const Fields* trailers =
-        nullptr; ///< With `end`: sent as trailers when not null and not empty; read before the call returns.
+    /// Written to the front of the buffer. 0 without `end`: nothing yet, resume() will be called.
+    std::size_t bytes = 0;
+    /// The body is complete with these bytes.
+    bool end = false;
+    /// With `end`: sent as trailers unless null or empty. Read at once, before anything else is called.
+    const Fields* trailers = nullptr;
 };
 
 /// Who serves the streams. Called from feed() and output() only; may call every function of the session but feed(),
 /// output() and the destructor. For each stream on which on_request() was called, on_complete() or on_reset() is called
-/// exactly once, and nothing after it.
+/// exactly once, and nothing after it; unless the connection ends first (feed() failed, terminate(), destruction): then
+/// whoever drops the session ends its requests.
 class Handler {
 public:
     virtual ~Handler() = default;
@@ -86,8 +88,8 @@ public:
     virtual BodyPiece on_pull(StreamId stream, MutableBytes out) = 0;
     /// The response was framed wholly, and the stream is closed.
     virtual void on_complete(StreamId stream) = 0;
-    /// The stream ended before its response did: reset by the client, by a violation (then `reason` was already given
-    /// to on_refused), by reset(), or by the end of the connection.
+    /// The stream ended before its response did: reset by the client, by a violation (then on_refused() said which), or
+    /// by reset().
     virtual void on_reset(StreamId stream, ErrorCode code) = 0;
     /// A request or the connection (stream 0) was refused; the session has already answered or reset. For counters and
     /// access records; on_request() has not been called for a refused request unless its body was at fault.
@@ -135,8 +137,7 @@ public:
     void shutdown();
     /// The second GOAWAY at once, for a client that does not answer: streams it opens from now on are refused.
     void shutdown_now();
-    /// Ends the connection with this code as soon as output() was sent. Streams end with on_reset() when the session is
-    /// destroyed or their end was framed.
+    /// Ends the connection with this code as soon as output() was sent; no further event is delivered.
     void terminate(ErrorCode code);
 
     /// Streams between on_request() and on_complete()/on_reset().

@@ -85,7 +85,8 @@ struct Authority {
 void remove_hop_by_hop(Fields& fields);
 /// Whether the sender of these request fields takes trailers (`TE: trailers`).
 [[nodiscard]] bool accepts_trailers(const Fields& fields) noexcept;
-/// Whether a field must never be taken from a trailer section (RFC 9110 section 6.5.1): framing, routing, connection.
+/// Whether a trailer of that name is refused: framing, routing and connection fields (RFC 9110 section 6.5.1). Others
+/// are forwarded as trailers and never merged into the head.
 [[nodiscard]] bool is_forbidden_trailer(std::string_view name) noexcept;
 
 } // namespace sluice::http
