@@ -52,6 +52,9 @@ Problem parse_transport(Bytes frame, ParsedPacket& out) noexcept
     }
     case protocol::icmp:
     case protocol::icmpv6:
+        if ((out.protocol == protocol::icmp) != out.is_v4()) {
+            return DropReason::protocol_unsupported;
+        }
         if (size < icmp_size) {
             return DropReason::icmp_invalid;
         }
@@ -235,11 +238,8 @@ Problem verify_transport(Bytes frame, const ParsedPacket& packet) noexcept
         reason = DropReason::udp_checksum_invalid;
         break;
     case protocol::icmp:
-        if (packet.is_v4()) {
-            sum.add(data);
-            return sum.valid() ? Problem{} : DropReason::icmp_invalid;
-        }
-        return {};
+        sum.add(data);
+        return sum.valid() ? Problem{} : DropReason::icmp_invalid;
     case protocol::icmpv6:
         reason = DropReason::icmp_invalid;
         break;
