@@ -2,6 +2,7 @@
 // injection and capture wrap it.
 #pragma once
 
+#include <sluice/base/time.hpp>
 #include <sluice/packet/packet.hpp>
 #include <sluice/wire/address.hpp>
 
@@ -48,6 +49,13 @@ public:
     /// A descriptor that is readable while receive(queue) would return frames, or -1 when the device has none. Any
     /// thread.
     [[nodiscard]] virtual int descriptor(std::uint16_t queue) const noexcept = 0;
+    /// When receive(queue) must be called even if the descriptor stays quiet: a port that holds frames back says so
+    /// here. The core that owns the queue.
+    [[nodiscard]] virtual TimePoint poll_at(std::uint16_t queue) const noexcept
+    {
+        static_cast<void>(queue);
+        return never;
+    }
     /// Is the link up and the device working? Any thread; no system call.
     [[nodiscard]] virtual bool link_up() const noexcept = 0;
     /// Refreshes what needs a system call (link state, kernel drop counters). Control thread.
