@@ -70,8 +70,9 @@ struct MemberState {
     // Gratuitous ARP and unsolicited NA: rounds over all addresses.
     std::uint8_t announcements_left = 0;
     TimePoint announce_deadline = never;
-    TimePoint repeat_deadline = never; ///< The second burst
-    TimePoint other_active_reported{}; ///< Reports of two actives are ten seconds apart at least
+    TimePoint repeat_deadline = never;     ///< The second burst
+    TimePoint announce_again_after{};      ///< Contention does not start another burst before
+    TimePoint other_active_report_after{}; ///< Two actives are reported every ten seconds at most
 };
 
 struct Member : MemberState {
@@ -123,17 +124,16 @@ private:
     void become_active(Reason reason, TimePoint now, Output& output) noexcept;
     void become_backup(Reason reason, const Member* cause, TimePoint now, Output& output) noexcept;
     void become_init(Reason reason, TimePoint now, Output& output) noexcept;
-    void start(TimePoint now, Output& output) noexcept;
-    void hear_in_backup(Member& member, const Advert& advert, TimePoint now) noexcept;
+    void transition(State to, Reason reason, TimePoint now, Output& output) noexcept;
+    void hear_in_backup(Member& member, const Advert& advert, TimePoint now) const noexcept;
     void hear_in_active(Member& member, const Advert& advert, TimePoint now, Output& output) noexcept;
-    void note(Member& member, const Advert& advert, TimePoint now, Output& output) noexcept;
-    void send(Member& member, std::uint8_t priority, Output& output) noexcept;
-    void send_all(std::uint8_t priority, TimePoint now, Output& output) noexcept;
-    void advertise(Member& member, TimePoint now, Output& output) noexcept;
+    void note(Member& member, const Advert& advert, TimePoint now, Output& output) const noexcept;
+    [[nodiscard]] bool may_preempt(Member& member, TimePoint now) const noexcept;
     void restart_down_timer(Member& member, TimePoint now) const noexcept;
-    void set_addresses(const Member& member, Ownership ownership, Output& output) const noexcept;
-    void transition(State to, Reason reason, const Member* cause, TimePoint now, Output& output) noexcept;
-    void publish() noexcept;
+    void run_active(TimePoint now, Output& output) noexcept;
+    void advertise(Member& member, TimePoint now, Output& output) const noexcept;
+    void advertise_all(TimePoint now, Output& output) noexcept;
+    void refresh_priorities(TimePoint now, Output& output) noexcept;
 
     std::deque<Member> members_; ///< Members hold atomics: they never move
     State state_ = State::init;

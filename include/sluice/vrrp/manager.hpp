@@ -19,14 +19,14 @@ class Table {
 public:
     Table(std::vector<Parameters> instances, std::vector<TrackedState> tracked);
 
-    [[nodiscard]] const std::vector<Group>& groups() const noexcept { return groups_; }
+    [[nodiscard]] const std::deque<Group>& groups() const noexcept { return groups_; }
     /// The instance of that name, or nullptr.
     [[nodiscard]] const Member* find(std::string_view name) const noexcept;
 
 private:
     friend class Manager;
 
-    std::vector<Group> groups_;
+    std::deque<Group> groups_;
     std::vector<TrackedState> tracked_;
 };
 
@@ -39,7 +39,7 @@ enum class NodeFault : std::uint8_t { forwarder_stalled, worker_stalled, transmi
 class Manager {
 public:
     /// `counters` gets the drops of adverts that fail a check.
-    Manager(Output& output, telemetry::CoreCounters& counters) noexcept;
+    Manager(Output& output, telemetry::CoreCounters& counters);
 
     /// Puts a generation to work and returns the one before (control frees it). An instance that is on the same port,
     /// with the same VRID and family keeps state and timers whatever else changed; the difference in addresses is
@@ -66,7 +66,7 @@ public:
     /// Priority 0 for what is active; every instance goes to init for good.
     void stop(TimePoint now) noexcept;
 
-    [[nodiscard]] const Table* table() const noexcept { return table_.get(); }
+    [[nodiscard]] const Table& table() const noexcept { return *table_; }
 
 private:
     void observe(TimePoint now) noexcept;
@@ -75,14 +75,14 @@ private:
     [[nodiscard]] Obstacle obstacle_of(const Group& group) const noexcept;
     [[nodiscard]] int weight_of(const Group& group) const noexcept;
     [[nodiscard]] bool is_up(TrackedObject object) const noexcept;
-    [[nodiscard]] Member* find(const Advert& advert, std::uint8_t port, Group*& group) noexcept;
 
     Output& output_;
     telemetry::CoreCounters& counters_;
-    std::shared_ptr<Table> table_;
+    std::shared_ptr<Table> table_; ///< Never null: an empty one at first
     TimePoint last_turn_{};
     bool ready_ = false;
     bool stopped_ = false;
+    bool standby_ = false;    ///< Groups that a reload adds are standby too
     std::uint8_t faults_ = 0; ///< One bit per NodeFault
     HandoverState handover_ = HandoverState::idle;
 };
