@@ -25,7 +25,7 @@ Expected<std::shared_ptr<const ClientContext>, LoadError> ClientContext::create(
     }
     SSL_CTX_set_security_level(context, options.verify ? security_level : unverified_security_level);
     SSL_CTX_set_min_proto_version(context, options.min_version == Version::tls1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
-    SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION);
+    SSL_CTX_set_max_proto_version(context, options.max_version == Version::tls1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_clear_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(context,

@@ -7,6 +7,9 @@
 namespace sluice::tls {
 namespace {
 
+// Boost's base class has a protected destructor that is not virtual, and its objects are never deleted.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 class Category final : public boost::system::error_category {
 public:
     [[nodiscard]] const char* name() const noexcept override { return "tls"; }
@@ -38,6 +41,7 @@ public:
         return "unknown";
     }
 };
+#pragma GCC diagnostic pop
 
 } // namespace
 

@@ -56,10 +56,11 @@ Expected<std::string, LoadError> read_file(const std::string& path, Secrecy secr
         return failure(unreadable(path, errno));
     }
     if (!S_ISREG(status.st_mode) || status.st_size > size_limit) {
-        return failure(LoadError{.kind = LoadError::Kind::malformed,
-                                 .file = path,
-                                 .message = path + ": not a regular file of at most 1 MiB",
-                                 });
+        return failure(LoadError{
+            .kind = LoadError::Kind::malformed,
+            .file = path,
+            .message = path + ": not a regular file of at most 1 MiB",
+        });
     }
     if (secrecy == Secrecy::secret && (status.st_mode & (S_IROTH | S_IWOTH)) != 0) {
         return failure(LoadError{.kind = LoadError::Kind::exposed,

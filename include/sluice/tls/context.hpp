@@ -69,6 +69,7 @@ struct ClientOptions {
     std::string ca_file; ///< Trust these PEM certificates; empty: the system's.
     std::vector<std::string> alpn = {"http/1.1"};
     Version min_version = Version::tls1_2;
+    Version max_version = Version::tls1_3;
 };
 
 /// Thread-safe once created.

@@ -15,6 +15,7 @@ public:
     /// One waiting handshake; part of the operation that waits, so that waiting allocates nothing here.
     class Waiter {
     public:
+        virtual ~Waiter() = default;
         /// Performs the private-key operation before it returns; completes its own operation later.
         virtual void admitted() noexcept = 0;
         /// The gate is being destroyed: frees what waits without completing it.
@@ -24,7 +25,6 @@ public:
         Waiter() = default;
         Waiter(const Waiter&) = delete;
         Waiter& operator=(const Waiter&) = delete;
-        ~Waiter() = default;
 
     private:
         friend class HandshakeGate;
