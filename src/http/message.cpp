@@ -1,6 +1,7 @@
 #include <sluice/http/message.hpp>
 
 #include "http/characters.hpp"
+#include "http/hop_by_hop.hpp"
 
 #include <algorithm>
 #include <array>
@@ -120,12 +121,18 @@ std::string_view reason_phrase(std::uint16_t status) noexcept
     return found != phrases.end() && found->status == status ? found->text : std::string_view{};
 }
 
-static bool is_hop_by_hop(std::string_view name) noexcept
+bool is_hop_by_hop(std::string_view name) noexcept
 {
     static constexpr std::array<std::string_view, 9> names{
         "connection",     "keep-alive",         "proxy-connection",   "te", "transfer-encoding", "upgrade",
         "http2-settings", "proxy-authenticate", "proxy-authorization"};
     return std::ranges::any_of(names, [name](std::string_view known) { return equal_ignoring_case(known, name); });
+}
+
+bool has_hop_by_hop(const Fields& fields) noexcept
+{
+    return std::ranges::any_of(fields.begin(), fields.end(),
+                               [](const Field& field) { return is_hop_by_hop(field.name); });
 }
 
 void remove_hop_by_hop(Fields& fields)

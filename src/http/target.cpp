@@ -126,7 +126,9 @@ Expected<void, Reason> normalise_path(std::string_view path, std::string& out)
 
 Expected<void, Reason> set_origin_target(RequestHead& head, std::string_view target)
 {
-    head.target.assign(target);
+    if (target.data() != head.target.data()) {
+        head.target.assign(target);
+    }
     const std::size_t mark = target.find('?');
     head.has_query = mark != std::string_view::npos;
     head.query.assign(head.has_query ? target.substr(mark + 1) : std::string_view{});

@@ -69,7 +69,8 @@ struct Authority {
 /// Whether both name the same place: hosts without case, ports compared after the scheme's default.
 [[nodiscard]] bool same_authority(const Authority& left, const Authority& right, std::string_view scheme) noexcept;
 
-/// Fills target, path, query, has_query from an origin-form target (`/...` or `*`). RFC 9112 section 3.2.
+/// Fills target, path, query, has_query from an origin-form target (`/...` or `*`), which may be head.target itself.
+/// RFC 9112 section 3.2.
 [[nodiscard]] Expected<void, Reason> set_origin_target(RequestHead& head, std::string_view target);
 
 [[nodiscard]] bool is_safe_method(std::string_view method) noexcept;         ///< RFC 9110 section 9.2.1
