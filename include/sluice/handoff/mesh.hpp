@@ -25,8 +25,8 @@ enum class Kind : std::uint8_t {
 struct Message {
     packet::Packet packet;
     wire::ParsedPacket parsed;
-    std::uint32_t adjacency = 0; ///< unresolved only
     Kind kind = Kind::forward;
+    bool ports_learned = false; ///< forward: the ports of a later fragment are in `parsed` alone
 };
 
 /// One ring for each ordered pair of cores, and one wake-up for each core. Cores are numbered 0..cores-1.

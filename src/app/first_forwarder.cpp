@@ -1,0 +1,100 @@
+#include "first_forwarder.hpp"
+
+#include <cstring>
+
+namespace sluice::app {
+
+using telemetry::DropReason;
+
+FirstForwarder::FirstForwarder(CoreContext& context, EventSender& events, const neigh::Limits& limits)
+    : context_{context}, events_{events},
+      neighbours_{limits, context.shared.adjacencies, context.shared.address_states, context.reserve, *this, context.counters},
+      vrrp_{*this, context.counters}
+{
+}
+
+void FirstForwarder::apply(const control::Snapshot& snapshot) noexcept
+{
+    if (snapshot.generation == generation_) {
+        return;
+    }
+    generation_ = snapshot.generation;
+    // What replace() returns may be the last reference; freeing it here costs one turn some microseconds per reload.
+    static_cast<void>(neighbours_.replace(snapshot.neighbours, context_.now));
+    if (vrrp_table_ != snapshot.vrrp) {
+        vrrp_table_ = snapshot.vrrp;
+        static_cast<void>(vrrp_.replace(snapshot.vrrp, context_.now));
+    }
+}
+
+void FirstForwarder::input(packet::Packet&& frame, const wire::ParsedPacket& parsed) noexcept
+{
+    if (parsed.is_ip() && parsed.protocol == wire::protocol::vrrp) {
+        vrrp::Received received;
+        received.port = frame.port();
+        received.hop_limit = parsed.hop_limit;
+        received.source = parsed.source;
+        received.destination = parsed.destination;
+        received.message = std::as_const(frame).bytes().subspan(parsed.transport_offset, parsed.transport_size());
+        vrrp_.input(received, context_.now);
+        frame.reset();
+        return;
+    }
+    neighbours_.input(parsed, std::move(frame), context_.now);
+}
+
+void FirstForwarder::send_unresolved(packet::Packet&& ip) noexcept
+{
+    const Bytes bytes = std::as_const(ip).bytes();
+    const bool v4 = !bytes.empty() && (load8(bytes.data()) >> 4U) == 4;
+    const wire::IpAddress destination = v4 ? wire::Ipv4{bytes.data()}.destination() : wire::Ipv6{bytes.data()}.destination();
+    const auto hop = context_.snapshot->neighbours->routes.lookup(ip.port(), destination);
+    if (!hop) {
+        context_.counters.drop(DropReason::no_route);
+        ip.reset();
+        return;
+    }
+    const neigh::AdjacencyIndex neighbour = neighbours_.resolve(hop->port, hop->address, context_.now);
+    neighbours_.transmit(neighbour, std::move(ip), context_.now);
+}
+
+void FirstForwarder::advance(bool mail_read) noexcept
+{
+    if (mail_read) {
+        vrrp_.mail_read(context_.now);
+    }
+    vrrp_.advance(context_.now);
+    neighbours_.advance(context_.now);
+}
+
+TimePoint FirstForwarder::next_deadline() const noexcept { return std::min(vrrp_.next_deadline(), neighbours_.next_deadline()); }
+
+void FirstForwarder::send(std::uint8_t port, packet::Packet&& frame) noexcept { context_.egress.send(port, std::move(frame)); }
+
+void FirstForwarder::send(std::uint8_t port, Bytes frame) noexcept
+{
+    packet::Packet packet = context_.reserve.allocate();
+    std::byte* room = packet ? packet.append(frame.size()) : nullptr;
+    if (room == nullptr) {
+        context_.counters.drop(DropReason::pool_empty);
+        return;
+    }
+    std::memcpy(room, frame.data(), frame.size());
+    context_.egress.send(port, std::move(packet));
+}
+
+void FirstForwarder::set_address(std::uint8_t port, const wire::IpAddress& address, const wire::MacAddress&, vrrp::Ownership ownership) noexcept
+{
+    neighbours_.set_ownership(port, address, static_cast<neigh::Ownership>(ownership), context_.now);
+}
+
+void FirstForwarder::announce(std::uint8_t port, const wire::IpAddress& address, const wire::MacAddress& virtual_mac) noexcept
+{
+    neighbours_.announce(port, address, virtual_mac);
+}
+
+void FirstForwarder::report(const neigh::Event& event) noexcept { events_.send(event); }
+
+void FirstForwarder::report(const vrrp::Event& event) noexcept { events_.send(event); }
+
+} // namespace sluice::app

@@ -1,0 +1,265 @@
+#include "forwarder_unit.hpp"
+
+#include "first_forwarder.hpp"
+#include "worker_unit.hpp"
+
+#include <sluice/l4/answers.hpp>
+
+namespace sluice::app {
+namespace {
+
+using telemetry::Counter;
+using telemetry::DropReason;
+
+l4::ForwarderOptions options_of(const CoreContext& context, std::size_t flows) noexcept
+{
+    l4::ForwarderOptions options;
+    options.index = static_cast<std::uint16_t>(*context.role().forwarder);
+    options.forwarders = static_cast<std::uint16_t>(context.shared.layout.forwarder_core.size());
+    options.core = static_cast<std::uint16_t>(context.core);
+    options.flows = static_cast<std::uint32_t>(flows);
+    options.secret = context.shared.secret;
+    options.shards = context.shared.layout.forwarders;
+    return options;
+}
+
+/// 00-00-5E-00-01-xx and 00-00-5E-00-02-xx (RFC 9568 §7.3).
+bool is_virtual_router(const wire::MacAddress& mac) noexcept
+{
+    const std::uint32_t prefix = load32(mac.octets.data());
+    const auto family = static_cast<std::uint8_t>(mac.octets[4]);
+    return prefix == 0x00005e00U && (family == 1 || family == 2);
+}
+
+} // namespace
+
+ForwarderUnit::ForwarderUnit(CoreContext& context, IpOutput& output, FirstForwarder* first, WorkerUnit* worker, std::size_t flows)
+    : context_{context}, output_{output}, first_{first}, worker_{worker},
+      layer4_{options_of(context, flows), context.shared.servers, context.shared.address_states, *this}, items_(packet::Burst::capacity)
+{
+    for (std::size_t port = 0; port < context.shared.ports.size(); ++port) {
+        for (std::uint16_t queue = 0; queue < context.shared.ports[port]->capabilities().receive_queues; ++queue) {
+            if (context.shared.layout.receive_core(queue) == context.core) {
+                queues_.push_back({static_cast<std::uint16_t>(port), queue});
+            }
+        }
+    }
+}
+
+void ForwarderUnit::apply(const control::Snapshot& snapshot) noexcept
+{
+    if (table_ != nullptr && table_ != snapshot.neighbours) {
+        layer4_.forget_next_hops();
+    }
+    table_ = snapshot.neighbours;
+}
+
+std::size_t ForwarderUnit::receive(bool& mail_read) noexcept
+{
+    layer4_.begin_turn(*context_.snapshot->services, context_.now);
+    std::size_t total = 0;
+    for (const Queue& queue : queues_) {
+        const std::size_t count = context_.shared.ports[queue.port]->receive(queue.number, burst_);
+        if (count == 0) {
+            continue;
+        }
+        mail_read = mail_read && count < packet::Burst::capacity;
+        total += count;
+        process_burst(queue.port);
+        burst_.clear();
+    }
+    context_.counters.count(Counter::packets_received, total);
+    return total;
+}
+
+/// Two passes: while the second works on one packet, the memory of the next ones is on its way.
+void ForwarderUnit::process_burst(std::uint16_t port) noexcept
+{
+    const neigh::Interface& interface = *table_->interface(static_cast<std::uint8_t>(port));
+    std::size_t bytes = 0;
+    for (std::size_t index = 0; index < burst_.size(); ++index) {
+        packet::Packet& packet = burst_[index];
+        Item& item = items_[index];
+        packet.set_port(static_cast<std::uint8_t>(port));
+        bytes += packet.size();
+        const Bytes frame = std::as_const(packet).bytes();
+        auto problem = wire::parse_frame(frame, item.parsed);
+        if (!problem) {
+            problem = refuse(frame, item.parsed, interface);
+        }
+        if (problem) {
+            context_.counters.drop(*problem);
+            packet.reset();
+            continue;
+        }
+        layer4_.prepare(frame, item.parsed, item.prepared);
+    }
+    context_.counters.count(Counter::bytes_received, bytes);
+    for (std::size_t index = 0; index < burst_.size(); ++index) {
+        if (burst_[index]) {
+            layer4_.prefetch_record(items_[index].prepared);
+        }
+    }
+    for (std::size_t index = 0; index < burst_.size(); ++index) {
+        if (burst_[index]) {
+            Item& item = items_[index];
+            const l4::Verdict verdict = layer4_.process(burst_[index], item.parsed, item.prepared, context_.now);
+            act(std::move(burst_[index]), item.parsed, verdict);
+        }
+    }
+}
+
+std::optional<DropReason> ForwarderUnit::refuse(Bytes frame, const wire::ParsedPacket& parsed, const neigh::Interface& interface) const noexcept
+{
+    const wire::Ethernet ethernet{frame.data()};
+    const wire::MacAddress destination = ethernet.destination();
+    if (ethernet.source() == interface.mac || ethernet.source().is_multicast()) {
+        return DropReason::source_address_invalid;
+    }
+    if (!destination.is_multicast() && destination != interface.mac && !is_virtual_router(destination)) {
+        return DropReason::not_our_mac;
+    }
+    if (!parsed.is_ip()) {
+        return {};
+    }
+    // `::` is a legal source of neighbour discovery (RFC 4861 §7.1.1) and of listener reports, of nothing else.
+    const bool unspecified = parsed.source.is_unspecified() && (parsed.is_v4() || parsed.protocol != wire::protocol::icmpv6);
+    if (unspecified || parsed.source.is_multicast() || parsed.source.is_loopback() || parsed.source.is_broadcast()
+        || parsed.destination.is_loopback()) {
+        return DropReason::source_address_invalid;
+    }
+    return {};
+}
+
+void ForwarderUnit::forward(packet::Packet&& packet, wire::ParsedPacket& parsed, bool ports_learned) noexcept
+{
+    const l4::Verdict verdict = layer4_.process_handed_over(packet, parsed, ports_learned, context_.now);
+    act(std::move(packet), parsed, verdict);
+}
+
+void ForwarderUnit::act(packet::Packet&& packet, wire::ParsedPacket& parsed, const l4::Verdict& verdict) noexcept
+{
+    switch (verdict.action) {
+    case l4::Action::transmit:
+        context_.counters.count(Counter::packets_forwarded);
+        transmit(std::move(packet), parsed, verdict.adjacency);
+        return;
+    case l4::Action::split:
+        context_.counters.count(Counter::packets_forwarded);
+        split(std::move(packet), parsed, verdict);
+        return;
+    case l4::Action::to_worker:
+        context_.counters.count(Counter::packets_to_workers);
+        give_to_worker(std::move(packet), parsed, verdict.shard);
+        return;
+    case l4::Action::to_forwarder:
+        context_.hand_off(context_.shared.layout.forwarder_core_of(verdict.shard), handoff::Kind::forward, std::move(packet), parsed,
+                          verdict.ports_learned);
+        return;
+    case l4::Action::local:
+        give_to_first(std::move(packet), parsed);
+        return;
+    case l4::Action::reset:
+        context_.counters.drop(verdict.reason);
+        transmit(std::move(packet), parsed, verdict.adjacency);
+        return;
+    case l4::Action::icmp_error:
+        context_.counters.drop(verdict.reason);
+        report_error(std::move(packet), parsed, verdict);
+        return;
+    case l4::Action::drop:
+        context_.counters.drop(verdict.reason);
+        packet.reset();
+        return;
+    }
+}
+
+void ForwarderUnit::transmit(packet::Packet&& packet, const wire::ParsedPacket& parsed, neigh::AdjacencyIndex adjacency) noexcept
+{
+    packet.trim_front(parsed.network_offset);
+    output_.send(std::move(packet), adjacency, parsed.source, parsed.destination);
+}
+
+void ForwarderUnit::split(packet::Packet&& packet, const wire::ParsedPacket& parsed, const l4::Verdict& verdict) noexcept
+{
+    packet::Burst parts;
+    if (!l4::split_ipv4(std::as_const(packet).bytes(), parsed, verdict.mtu, context_.pool, parts)) {
+        context_.counters.drop(DropReason::pool_empty);
+    }
+    for (packet::Packet& part : parts) {
+        transmit(std::move(part), parsed, verdict.adjacency);
+    }
+    packet.reset();
+}
+
+void ForwarderUnit::give_to_worker(packet::Packet&& packet, const wire::ParsedPacket& parsed, flow::Shard shard) noexcept
+{
+    const std::size_t core = context_.shared.layout.worker_core_of(shard);
+    if (core == context_.core && worker_ != nullptr) {
+        worker_->receive(std::move(packet), parsed);
+    } else {
+        context_.hand_off(core, handoff::Kind::worker, std::move(packet), parsed);
+    }
+}
+
+void ForwarderUnit::give_to_first(packet::Packet&& packet, const wire::ParsedPacket& parsed) noexcept
+{
+    if (!packet.checksum_verified()) {
+        if (const auto problem = wire::verify_transport(std::as_const(packet).bytes(), parsed)) {
+            context_.counters.drop(*problem);
+            packet.reset();
+            return;
+        }
+    }
+    if (first_ != nullptr) {
+        first_->input(std::move(packet), parsed);
+    } else {
+        context_.hand_off(context_.shared.layout.forwarder_core.front(), handoff::Kind::local, std::move(packet), parsed);
+    }
+}
+
+void ForwarderUnit::report_error(packet::Packet&& packet, const wire::ParsedPacket& parsed, const l4::Verdict& verdict) noexcept
+{
+    const Bytes frame = std::as_const(packet).bytes();
+    const neigh::Interface& interface = *table_->interface(packet.port());
+    if (!neigh::may_report_error(frame, parsed)) {
+        packet.reset();
+        return;
+    }
+    if (!errors_.allow(context_.now)) {
+        context_.counters.count(Counter::answers_suppressed);
+        packet.reset();
+        return;
+    }
+    // From the address that was addressed when it is ours; what only passes through is answered from the port's own.
+    wire::IpAddress source = parsed.destination;
+    if (table_->addresses.find(packet.port(), parsed.destination) == nullptr) {
+        const auto hop = table_->routes.lookup(packet.port(), parsed.source);
+        source = hop ? hop->source : wire::IpAddress{};
+    }
+    packet::Packet answer = neigh::make_icmp_error(context_.reserve, frame, parsed, verdict.icmp, verdict.mtu, source, interface.mac);
+    if (answer) {
+        context_.egress.send(packet.port(), std::move(answer));
+    } else {
+        context_.counters.count(Counter::pool_exhausted);
+    }
+    packet.reset();
+}
+
+std::optional<l4::NextHop> ForwarderUnit::find(const wire::IpAddress& source, const wire::IpAddress& destination) noexcept
+{
+    const auto route = output_.find(source, destination);
+    if (!route) {
+        return {};
+    }
+    return l4::NextHop{route->adjacency, route->next_hop.mtu};
+}
+
+std::uint16_t ForwarderUnit::mtu(neigh::AdjacencyIndex adjacency) noexcept
+{
+    const neigh::Adjacency next = context_.shared.adjacencies.read(adjacency);
+    const neigh::Interface* interface = next.state == neigh::NeighbourState::none ? nullptr : table_->interface(next.port);
+    return interface == nullptr ? std::uint16_t{0} : interface->mtu;
+}
+
+} // namespace sluice::app

@@ -1,0 +1,61 @@
+// One worker: the TCP stack, TLS, the proxy and the probes of a core, and what they need from it.
+#pragma once
+
+#include "core_context.hpp"
+#include "events.hpp"
+#include "ip_output.hpp"
+
+#include <sluice/proxy/worker.hpp>
+#include <sluice/tcp/ports.hpp>
+#include <sluice/tcp/stack.hpp>
+#include <sluice/telemetry/record_ring.hpp>
+
+namespace sluice::app {
+
+/// How much of the process's memory one worker may use, in numbers that the start prints.
+struct WorkerBudget {
+    std::size_t connections = 65536;
+    std::size_t tcp_buffer_bytes = 128U << 20U;
+    std::size_t proxy_blocks = 4096;
+    std::size_t tls_blocks = 1024;
+};
+
+class WorkerUnit final : private tcp::Output, private proxy::Environment {
+public:
+    WorkerUnit(CoreContext& context, IpOutput& output, EventSender& events, telemetry::RecordRing& access_records, const WorkerBudget& budget);
+
+    /// Puts the generation of this turn to work, if it is another one.
+    void apply(const control::Snapshot& snapshot) noexcept;
+    /// A packet that this worker owns: a segment, an ICMP error about one, an answer to a probe. Checksums are verified here.
+    void receive(packet::Packet&& frame, const wire::ParsedPacket& parsed) noexcept;
+
+    /// The part of a turn after input: timers, one private-key operation, handlers within their budget, output. True when
+    /// there is more to do at once.
+    bool run() noexcept;
+    [[nodiscard]] TimePoint next_deadline() const noexcept;
+
+    [[nodiscard]] tcp::Loop& loop() noexcept { return loop_; }
+    [[nodiscard]] tcp::Stack& stack() noexcept { return stack_; }
+    [[nodiscard]] proxy::Worker& proxy() noexcept { return proxy_; }
+
+private:
+    [[nodiscard]] std::optional<tcp::Path> find_path(const wire::IpAddress& source, const wire::IpAddress& destination) noexcept override;
+    [[nodiscard]] packet::Packet allocate(Purpose purpose) noexcept override;
+    void transmit(packet::Packet&& packet, const wire::IpAddress& source, const wire::IpAddress& destination, tcp::Path path) noexcept override;
+    [[nodiscard]] std::optional<wire::IpAddress> source_for(const wire::IpAddress& server) noexcept override;
+    void record_access(const proxy::AccessRecord& record) noexcept override;
+
+    CoreContext& context_;
+    IpOutput& output_;
+    EventSender& events_;
+    telemetry::RecordRing& access_records_;
+    tcp::Loop loop_;
+    tcp::ShardPorts ports_;
+    tcp::Stack stack_;
+    tls::BufferPool tls_buffers_;
+    tls::HandshakeGate gate_;
+    proxy::Worker proxy_;
+    std::shared_ptr<const proxy::ProxyPlan> plan_;
+};
+
+} // namespace sluice::app

@@ -1,0 +1,117 @@
+#include "compile_parts.hpp"
+
+#include <sluice/wire/headers.hpp>
+
+#include <algorithm>
+
+namespace sluice::control {
+namespace {
+
+l4::SchedulerOptions scheduler_of(const config::Pool& pool) noexcept
+{
+    l4::SchedulerOptions options;
+    options.hash_port = pool.hash_key == config::HashKey::address_port;
+    switch (*pool.balance) {
+    case config::Balance::rr:
+        options.balance = l4::Balance::rr;
+        break;
+    case config::Balance::mh:
+        options.balance = l4::Balance::mh;
+        break;
+    default: // config refuses the others for layer 4
+        options.balance = l4::Balance::wrr;
+        break;
+    }
+    return options;
+}
+
+bool same(const l4::Pool& pool, const l4::SchedulerOptions& options, const std::vector<l4::PoolServer>& servers) noexcept
+{
+    return pool.options.balance == options.balance && pool.options.hash_port == options.hash_port
+        && std::equal(pool.servers.begin(), pool.servers.end(), servers.begin(), servers.end(),
+                      [](const l4::PoolServer& left, const l4::PoolServer& right) { return left.id == right.id && left.weight == right.weight; });
+}
+
+std::shared_ptr<const l4::Pool> pool_of(const config::Pool& pool, Registry& registry, const Snapshot* previous)
+{
+    const l4::PoolId id{registry.pool_id(*pool.name)};
+    const l4::SchedulerOptions options = scheduler_of(pool);
+    std::vector<l4::PoolServer> servers;
+    for (const config::Server& server : pool.servers) {
+        const auto& record = registry.server(*pool.name, server.name, {server.address->address, server.address->port}, pool.health.has_value());
+        servers.push_back({record.id, record.server, server.weight});
+    }
+    if (previous != nullptr) {
+        for (const auto& known : previous->services->pools()) {
+            if (known->id == id && same(*known, options, servers)) {
+                return known;
+            }
+        }
+    }
+    return l4::Pool::make(id, *pool.name, options, std::move(servers));
+}
+
+/// Without `source` in the file, full NAT speaks from the addresses that lead to the servers.
+std::vector<wire::IpAddress> sources_of(const config::Forward& forward, const config::Pool& pool, const neigh::Table& table)
+{
+    std::vector<wire::IpAddress> sources;
+    for (const auto& source : forward.source) {
+        sources.push_back(*source);
+    }
+    if (!sources.empty()) {
+        return sources;
+    }
+    for (const config::Server& server : pool.servers) {
+        const auto hop = table.routes.lookup(server.address->address);
+        if (hop && !hop->source.is_unspecified() && std::find(sources.begin(), sources.end(), hop->source) == sources.end()) {
+            sources.push_back(hop->source);
+        }
+    }
+    return sources;
+}
+
+l4::Forwarding forwarding_of(const config::Forward& forward, const config::Pool& pool, const neigh::Table& table, Registry& registry)
+{
+    l4::Forwarding result;
+    result.method = *forward.method == config::Method::nat ? l4::Method::nat : l4::Method::fullnat;
+    result.pool = {registry.pool_id(*forward.pool)};
+    result.timeouts = {forward.timeouts.tcp, forward.timeouts.tcp_fin, forward.timeouts.udp};
+    result.no_server = forward.no_server == config::NoServer::drop ? l4::NoServer::drop : l4::NoServer::reject;
+    result.on_server_down = forward.on_server_down == config::OnServerDown::reset ? l4::OnServerDown::reset : l4::OnServerDown::keep;
+    if (result.method == l4::Method::fullnat) {
+        result.sources = sources_of(forward, pool, table);
+    }
+    return result;
+}
+
+} // namespace
+
+std::shared_ptr<const l4::ServiceTable> compile_services(const config::Model& model, const neigh::Table& table, Registry& registry,
+                                                         const Snapshot* previous)
+{
+    l4::ServiceTable::Parts parts;
+    for (const neigh::LocalAddress& address : table.addresses.entries()) {
+        parts.addresses.push_back({address.address, address.is_virtual, address.place});
+    }
+    std::vector<std::string> used;
+    for (const config::Service& service : model.services) {
+        const l4::ServiceId id{registry.service_id(*service.name)};
+        for (const auto& listen : service.listen) {
+            const std::uint8_t protocol = listen->transport == config::Transport::udp ? wire::protocol::udp : wire::protocol::tcp;
+            parts.listeners.push_back({listen->address, listen->first_port, listen->last_port, protocol, id});
+        }
+        l4::Service compiled{id, *service.name, {}};
+        if (service.forward) {
+            const config::Pool& pool = *config::find_pool(model, *service.forward->pool);
+            compiled.forwarding = forwarding_of(*service.forward, pool, table, registry);
+            if (std::find(used.begin(), used.end(), *pool.name) == used.end()) {
+                used.push_back(*pool.name);
+                parts.pools.push_back(pool_of(pool, registry, previous));
+            }
+        }
+        parts.services.push_back(std::move(compiled));
+    }
+    return l4::ServiceTable::make(std::move(parts));
+}
+
+} // namespace sluice::control
