@@ -1,0 +1,167 @@
+#include <proxy/client_connection.hpp>
+
+#include <sluice/http/http2.hpp>
+
+#include <boost/asio/error.hpp>
+
+#include <new>
+
+namespace sluice::proxy {
+namespace {
+
+Transport make_transport(tcp::Stream stream, const std::shared_ptr<const tls::ServerContext>& context,
+                         const WorkerParts& parts)
+{
+    return context ? Transport{std::move(stream), context, parts.tls_buffers, parts.handshake_gate}
+                   : Transport{std::move(stream)};
+}
+
+/// How long a client may take to notice that we are done with it.
+constexpr Duration linger = std::chrono::seconds{2};
+
+} // namespace
+
+ClientConnection::ClientConnection(Core& core_of_worker, ServiceRef service_of_listener, tcp::Stream stream)
+    : core{core_of_worker}, service{std::move(service_of_listener)}, transport{make_transport(std::move(stream),
+                                                                                              (*service->plan())->tls,
+                                                                                              core.parts)},
+      input{transport, core.blocks}, client{transport.tcp().remote_endpoint()}, local{transport.tcp().local_endpoint()}
+{
+}
+
+tcp::Awaitable<void> ClientConnection::run(std::unique_ptr<ClientConnection> self)
+{
+    try {
+        co_await self->serve();
+    } catch (const std::bad_alloc&) {
+        // The one boundary for memory that ran out under a connection: it dies, the others go on.
+        self->core.parts.counters.count(telemetry::Counter::proxy_memory);
+        self->transport.abort();
+    }
+    self->transport.close();
+    co_await self->input.stopped();
+}
+
+tcp::Awaitable<void> ClientConnection::serve()
+{
+    if (transport.secure() != nullptr && !co_await handshake()) {
+        co_return;
+    }
+    if (co_await speaks_http2()) {
+        co_await serve_http2(*this);
+    } else {
+        co_await serve_http1(*this);
+    }
+    if (!transport.tcp().is_open() || input.ended()) {
+        co_return;
+    }
+    // Closing with unread data would reset the connection and could destroy our last response at the client
+    // (RFC 9112 section 9.6): say that we are done, then read on for a moment.
+    co_await transport.shutdown_send(linger);
+    input.deadline().expires_after(linger);
+    while (!input.ended() && !input.deadline().expired() && transport.tcp().is_open()) {
+        input.consume(input.data().size());
+        co_await input.more();
+    }
+}
+
+tcp::Awaitable<bool> ClientConnection::handshake()
+{
+    const tcp::ErrorCode error = co_await transport.handshake((*service->plan())->timeouts.handshake);
+    if (!error) {
+        co_return true;
+    }
+    if (error == tls::Error::http_request) {
+        co_await refuse_clear_text();
+    } else {
+        core.parts.counters.count(telemetry::Counter::tls_handshakes_failed);
+    }
+    co_return false;
+}
+
+tcp::Awaitable<void> ClientConnection::refuse_clear_text()
+{
+    const PlanRef plan = service->plan();
+    std::string answer;
+    http::http1::append_simple_response(answer, 400, true);
+    log_refusal(**plan, Outcome::plain_http_on_tls, std::nullopt, nullptr, 400, core.parts.loop.now());
+    // Below TLS: the client understands nothing else.
+    Transport clear{std::move(transport.tcp())};
+    if (!co_await clear.write(answer, linger)) {
+        clear.tcp().shutdown_send();
+        Input rest{clear, core.blocks};
+        rest.deadline().expires_after(linger);
+        while (!rest.ended() && !rest.deadline().expired()) {
+            rest.consume(rest.data().size());
+            co_await rest.more();
+        }
+        clear.close();
+        co_await rest.stopped();
+    }
+}
+
+tcp::Awaitable<bool> ClientConnection::speaks_http2()
+{
+    if (Transport::Secure* secure = transport.secure()) {
+        co_return secure->alpn() == "h2";
+    }
+    using http::http2::Preface;
+    input.deadline().expires_after((*service->plan())->timeouts.keepalive);
+    bool first = true;
+    for (;;) {
+        const Preface preface = http::http2::detect_preface(input.data());
+        if (preface != Preface::undecided || input.ended() || input.deadline().expired() || ending()) {
+            input.deadline().expires_at(never);
+            co_return preface == Preface::http2;
+        }
+        if (!input.data().empty() && std::exchange(first, false)) {
+            input.deadline().expires_after((*service->plan())->timeouts.header);
+        }
+        co_await input.more();
+    }
+}
+
+void ClientConnection::drain() noexcept
+{
+    draining_ = true;
+    if (protocol_ != nullptr) {
+        protocol_->drain();
+    } else {
+        input.wake();
+    }
+}
+
+RequestContext ClientConnection::context(TimePoint first_byte) const
+{
+    const PlanRef& plan = service->plan();
+    return {plan, {client, local, (*plan)->tls != nullptr, (*plan)->trusted}, first_byte};
+}
+
+void ClientConnection::log_refusal(const ServicePlan& plan, Outcome outcome, std::optional<http::Reason> reason,
+                                   const http::RequestHead* head, std::uint16_t status, TimePoint first_byte)
+{
+    AccessRecord record;
+    record.start = first_byte;
+    record.header = record.total = core.parts.loop.now() - first_byte;
+    record.client = client;
+    record.local = local;
+    record.secure = plan.tls != nullptr;
+    record.service = plan.name;
+    record.status = status;
+    record.outcome = outcome;
+    if (head != nullptr) {
+        record.method = head->method;
+        record.host = head->authority;
+        record.target = head->target;
+        record.version = head->version;
+    }
+    if (reason) {
+        record.reason = *reason;
+        record.has_reason = true;
+        core.reasons.count(*reason);
+    }
+    core.outcomes.count(outcome);
+    core.parts.environment.record_access(record);
+}
+
+} // namespace sluice::proxy

@@ -1,0 +1,77 @@
+// What the parts of one worker's proxy share. Owner of the loop only.
+#pragma once
+
+#include <proxy/pools.hpp>
+#include <proxy/upstream.hpp>
+#include <sluice/proxy/worker.hpp>
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+
+namespace sluice::proxy {
+
+/// A plan as this worker's requests hold it: counted without atomics, since all of them are on one core. The plan
+/// itself is given back when the last request of its generation is done.
+class PlanHolder : public boost::intrusive_ref_counter<PlanHolder, boost::thread_unsafe_counter> {
+public:
+    PlanHolder(std::shared_ptr<const ServicePlan> plan, std::size_t& held) noexcept
+        : plan_{std::move(plan)}, held_{held}
+    {
+        ++held_;
+    }
+    PlanHolder(const PlanHolder&) = delete;
+    PlanHolder& operator=(const PlanHolder&) = delete;
+    ~PlanHolder() { --held_; }
+
+    [[nodiscard]] const ServicePlan& operator*() const noexcept { return *plan_; }
+    [[nodiscard]] const ServicePlan* operator->() const noexcept { return plan_.get(); }
+    [[nodiscard]] const std::shared_ptr<const ServicePlan>& shared() const noexcept { return plan_; }
+
+private:
+    std::shared_ptr<const ServicePlan> plan_;
+    std::size_t& held_;
+};
+
+using PlanRef = boost::intrusive_ptr<PlanHolder>;
+
+/// A service across generations. Connections keep the handle and ask for the plan anew at each request: that is how a
+/// reload changes routes under kept-alive connections.
+class ServiceHandle : public boost::intrusive_ref_counter<ServiceHandle, boost::thread_unsafe_counter> {
+public:
+    explicit ServiceHandle(PlanRef plan) noexcept : plan_{std::move(plan)} {}
+    [[nodiscard]] const PlanRef& plan() const noexcept { return plan_; }
+    void set_plan(PlanRef plan) noexcept { plan_ = std::move(plan); }
+    /// The service has left the configuration: connections end after the request they are at.
+    [[nodiscard]] bool removed() const noexcept { return removed_; }
+    void set_removed(bool removed) noexcept { removed_ = removed; }
+
+private:
+    PlanRef plan_;
+    bool removed_ = false;
+};
+
+using ServiceRef = boost::intrusive_ptr<ServiceHandle>;
+
+class Http1Exchange;
+
+struct Core {
+    Core(const WorkerParts& worker_parts, const WorkerOptions& worker_options)
+        : parts{worker_parts}, options{worker_options}, blocks{options.block_limit}, upstreams{parts, options, blocks},
+          pools{upstreams, options.random_seed}
+    {
+    }
+
+    WorkerParts parts;
+    WorkerOptions options;
+    BlockPool blocks;
+    UpstreamConnections upstreams;
+    Pools pools;
+    http::ReasonCounters reasons;
+    OutcomeCounters outcomes;
+    std::size_t requests = 0;
+    std::size_t plans_held = 0;
+    bool draining = false;
+    bool stopping = false; ///< abort_all() was called: whatever fails now fails because of that.
+};
+
+} // namespace sluice::proxy

@@ -1,0 +1,56 @@
+// A timeout that costs a store to move: the wheel is touched only when it must fire earlier than it is armed.
+#pragma once
+
+#include <sluice/base/timer_wheel.hpp>
+#include <sluice/proxy/plan.hpp>
+#include <sluice/tcp/loop.hpp>
+
+namespace sluice::proxy {
+
+class Deadline : private TimerNode {
+public:
+    /// Called from the timers' turn; must only cancel operations or notify signals.
+    using Action = void (*)(void* owner) noexcept;
+
+    Deadline(tcp::Loop& loop, Action action, void* owner) noexcept
+        : TimerNode{&Deadline::on_timer}, loop_{loop}, action_{action}, owner_{owner}
+    {
+    }
+
+    void expires_at(TimePoint when) noexcept
+    {
+        expired_ = false;
+        when_ = when;
+        if (when != never && (!armed() || when < deadline())) {
+            loop_.timers().arm(*this, when);
+        }
+    }
+    void expires_after(Duration after) noexcept { expires_at(after == no_timeout ? never : loop_.now() + after); }
+    void off() noexcept { when_ = never; }
+    /// Whether the last deadline that was set has passed; remembered until another is set.
+    [[nodiscard]] bool expired() const noexcept { return expired_; }
+
+private:
+    static void on_timer(TimerNode& node, TimePoint now) noexcept
+    {
+        auto& self = static_cast<Deadline&>(node);
+        if (self.when_ == never) {
+            return;
+        }
+        if (now < self.when_) {
+            self.loop_.timers().arm(self, self.when_);
+            return;
+        }
+        self.when_ = never;
+        self.expired_ = true;
+        self.action_(self.owner_);
+    }
+
+    tcp::Loop& loop_;
+    Action action_;
+    void* owner_;
+    TimePoint when_ = never;
+    bool expired_ = false;
+};
+
+} // namespace sluice::proxy

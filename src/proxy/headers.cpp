@@ -1,0 +1,99 @@
+#include <proxy/headers.hpp>
+
+#include <algorithm>
+
+namespace sluice::proxy {
+namespace {
+
+bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) noexcept
+{
+    return text.size() >= prefix.size() && http::equal_ignoring_case(text.substr(0, prefix.size()), prefix);
+}
+
+/// RFC 9113 section 8.2.3: HTTP/2 may split Cookie, HTTP/1.1 must not.
+bool join_cookies(http::Fields& fields)
+{
+    if (fields.count("cookie") < 2) {
+        return true;
+    }
+    std::string joined;
+    fields.for_each("cookie", [&](std::string_view crumb) {
+        joined += joined.empty() ? "" : "; ";
+        joined += crumb;
+    });
+    return fields.set("Cookie", joined);
+}
+
+} // namespace
+
+bool is_trusted(const ClientView& view) noexcept
+{
+    return std::ranges::any_of(view.trusted,
+                               [&](const wire::Prefix& prefix) { return prefix.contains(view.client.address); });
+}
+
+bool set_forwarded(http::RequestHead& request, const ClientView& view)
+{
+    http::Fields& fields = request.fields;
+    const std::string_view proto = view.secure ? "https" : "http";
+    if (!is_trusted(view)) {
+        fields.remove_if([](const http::Field& field) {
+            return starts_with_ignoring_case(field.name, "x-forwarded-") ||
+                   http::equal_ignoring_case(field.name, "forwarded");
+        });
+        return fields.add("X-Forwarded-For", view.client.address.to_string()) &&
+               fields.add("X-Forwarded-Proto", proto) &&
+               (request.authority.empty() || fields.add("X-Forwarded-Host", request.authority));
+    }
+    std::string chain;
+    fields.for_each("x-forwarded-for", [&](std::string_view part) {
+        chain += part;
+        chain += part.empty() ? "" : ", ";
+    });
+    chain += view.client.address.to_string();
+    return fields.set("X-Forwarded-For", chain) &&
+           (fields.contains("x-forwarded-proto") || fields.add("X-Forwarded-Proto", proto)) &&
+           (fields.contains("x-forwarded-host") || request.authority.empty() ||
+            fields.add("X-Forwarded-Host", request.authority));
+}
+
+bool apply_rules(http::Fields& fields, const HeaderRules& rules)
+{
+    for (const std::string& name : rules.remove) {
+        fields.remove(name);
+    }
+    return std::ranges::all_of(rules.set,
+                               [&](const HeaderField& field) { return fields.set(field.name, field.value); }) &&
+           std::ranges::all_of(rules.add,
+                               [&](const HeaderField& field) { return fields.add(field.name, field.value); });
+}
+
+bool apply_request_rules(http::RequestHead& request, const HeaderRules& rules)
+{
+    if (rules.empty()) {
+        return true;
+    }
+    if (!apply_rules(request.fields, rules)) {
+        return false;
+    }
+    if (const auto host = request.fields.find("host")) {
+        request.authority = *host;
+        request.fields.remove("host");
+    }
+    return true;
+}
+
+bool prepare_request(http::RequestHead& request, const ClientView& view, const HeaderRules& rules)
+{
+    http::remove_hop_by_hop(request.fields);
+    if (request.version == http::Version::http10) {
+        // RFC 9110 section 10.1.1: an HTTP/1.0 client cannot be waiting for 100.
+        request.fields.remove("expect");
+    }
+    if (request.authority.empty()) {
+        request.authority = view.local.to_string();
+    }
+    return join_cookies(request.fields) && set_forwarded(request, view) && apply_request_rules(request, rules);
+}
+
+} // namespace sluice::proxy

@@ -1,0 +1,208 @@
+#include <proxy/transport.hpp>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/error.hpp>
+
+#include <utility>
+
+namespace sluice::proxy {
+namespace {
+
+constexpr auto as_result = boost::asio::as_tuple(tcp::use_awaitable);
+
+/// Drops what was written from the front.
+void advance(Transport::Pieces& pieces, std::size_t written) noexcept
+{
+    for (auto& piece : pieces) {
+        const std::size_t part = std::min(written, piece.size());
+        piece += part;
+        written -= part;
+    }
+}
+
+} // namespace
+
+Transport::Transport(tcp::Stream stream)
+    : plain_{std::move(stream)}, write_deadline_{plain_->get_executor().context(), &Transport::on_deadline, this}
+{
+}
+
+Transport::Transport(tcp::Stream stream, std::shared_ptr<const tls::ServerContext> context, tls::BufferPool& buffers,
+                     tls::HandshakeGate& gate)
+    : secure_{std::in_place, std::move(stream), std::move(context), buffers, &gate},
+      write_deadline_{secure_->get_executor().context(), &Transport::on_deadline, this}
+{
+}
+
+Transport::Transport(tcp::Stream stream, std::shared_ptr<const tls::ClientContext> context,
+                     std::string_view server_name, tls::BufferPool& buffers)
+    : secure_{std::in_place, std::move(stream), std::move(context), server_name, buffers},
+      write_deadline_{secure_->get_executor().context(), &Transport::on_deadline, this}
+{
+}
+
+tcp::Awaitable<tcp::ErrorCode> Transport::handshake(Duration total)
+{
+    write_deadline_.expires_after(total);
+    auto [error] = co_await secure_->async_handshake(as_result);
+    write_deadline_.off();
+    co_return error;
+}
+
+tcp::Awaitable<tcp::ErrorCode> Transport::write(Pieces pieces, Duration stall)
+{
+    while (boost::asio::buffer_size(pieces) != 0) {
+        write_deadline_.expires_after(stall);
+        auto [error, written] = secure_ ? co_await secure_->async_write_some(pieces, as_result)
+                                        : co_await plain_->async_write_some(pieces, as_result);
+        write_deadline_.off();
+        if (error) {
+            co_return error;
+        }
+        advance(pieces, written);
+    }
+    co_return tcp::ErrorCode{};
+}
+
+tcp::Awaitable<tcp::ErrorCode> Transport::write(std::string_view text, Duration stall)
+{
+    co_return co_await write(Pieces{boost::asio::buffer(text)}, stall);
+}
+
+tcp::Awaitable<void> Transport::shutdown_send(Duration total)
+{
+    if (secure_ && secure_->handshake_complete()) {
+        write_deadline_.expires_after(total);
+        co_await secure_->async_shutdown(as_result);
+        write_deadline_.off();
+    }
+    tcp().shutdown_send();
+}
+
+Input::Input(Transport& transport, BlockPool& blocks) noexcept
+    : transport_{transport}, blocks_{blocks}, changed_{transport.loop()},
+      deadline_{transport.loop(), [](void* self) noexcept { static_cast<Input*>(self)->wake(); }, this}
+{
+}
+
+void Input::consume(std::size_t bytes) noexcept
+{
+    begin_ += bytes;
+    if (begin_ == end_ && !reading_) {
+        begin_ = end_ = 0;
+    }
+}
+
+tcp::Awaitable<void> Input::more()
+{
+    const std::size_t before = end_;
+    awaited_ = true;
+    woken_ = false;
+    start();
+    while (reading_ && end_ == before && !ended_ && !deadline_.expired() && !woken_) {
+        co_await changed_.wait();
+    }
+    awaited_ = false;
+}
+
+void Input::watch(Watcher* watcher) noexcept
+{
+    watcher_ = watcher;
+    if (watcher != nullptr) {
+        start();
+    }
+}
+
+void Input::release() noexcept
+{
+    if (begin_ == end_ && !reading_) {
+        block_.reset();
+        begin_ = end_ = 0;
+    }
+}
+
+tcp::Awaitable<void> Input::stopped()
+{
+    watcher_ = nullptr;
+    deadline_.off();
+    while (reading_) {
+        co_await changed_.wait();
+    }
+}
+
+void Input::start() noexcept
+{
+    if (reading_ || ended_) {
+        return;
+    }
+    if (!block_) {
+        reading_ = true;
+        wait_readable();
+        return;
+    }
+    if (begin_ == end_) {
+        begin_ = end_ = 0;
+    } else if (end_ == BlockPool::block_bytes && begin_ != 0) {
+        std::memmove(block_.get(), block_.get() + begin_, end_ - begin_);
+        end_ -= std::exchange(begin_, 0);
+    }
+    if (end_ < BlockPool::block_bytes) {
+        reading_ = true;
+        read();
+    }
+}
+
+void Input::wait_readable() noexcept
+{
+    const auto ready = [this](const tcp::ErrorCode& error) {
+        if (error) {
+            on_read(error, 0);
+            return;
+        }
+        block_ = blocks_.take();
+        if (!block_) {
+            on_read(boost::asio::error::no_buffer_space, 0);
+            return;
+        }
+        read();
+    };
+    if (Transport::Secure* secure = transport_.secure()) {
+        secure->async_wait_readable(ready);
+    } else {
+        transport_.tcp().async_wait_readable(ready);
+    }
+}
+
+void Input::read() noexcept
+{
+    const auto done = [this](const tcp::ErrorCode& error, std::size_t bytes) { on_read(error, bytes); };
+    const auto room = boost::asio::buffer(block_.get() + end_, BlockPool::block_bytes - end_);
+    if (Transport::Secure* secure = transport_.secure()) {
+        secure->async_read_some(room, done);
+    } else {
+        transport_.tcp().async_read_some(room, done);
+    }
+}
+
+void Input::on_read(const tcp::ErrorCode& error, std::size_t bytes) noexcept
+{
+    reading_ = false;
+    end_ += bytes;
+    if (error && bytes == 0) {
+        // A cancelled read has lost nothing; whoever cancelled knows why and decides what comes next.
+        ended_ = error != boost::asio::error::operation_aborted;
+        error_ = error;
+    }
+    const bool nobody_awaits = !awaited_;
+    changed_.notify();
+    if (watcher_ != nullptr) {
+        if (nobody_awaits) {
+            watcher_->input_changed();
+        }
+        if (watcher_ != nullptr && !error) {
+            start();
+        }
+    }
+}
+
+} // namespace sluice::proxy
