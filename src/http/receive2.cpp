@@ -12,11 +12,11 @@ void ServerSession::Impl::take(RateLimiter& limiter, Reason reason)
     }
 }
 
-void ServerSession::Impl::on_frame_begin(const nghttp2_frame_hd& header)
+void ServerSession::Impl::judge_frame(const FrameHeader& header)
 {
     switch (header.type) {
     case NGHTTP2_DATA:
-        if (header.length == 0 && (header.flags & NGHTTP2_FLAG_END_STREAM) == 0) {
+        if (header.payload_bytes == 0 && (header.flags & NGHTTP2_FLAG_END_STREAM) == 0) {
             take(empty_data_, Reason::http2_empty_data_flood);
         }
         break;
@@ -274,11 +274,6 @@ struct ServerSession::Impl::Callbacks {
         return {reinterpret_cast<const char*>(data), size};
     }
 
-    static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* header, void* user) noexcept
-    {
-        self(user).on_frame_begin(*header);
-        return 0;
-    }
     static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) noexcept
     {
         return self(user).on_headers_begin(*frame);
@@ -329,7 +324,6 @@ struct ServerSession::Impl::Callbacks {
 
 void ServerSession::Impl::install_callbacks(nghttp2_session_callbacks& callbacks) noexcept
 {
-    nghttp2_session_callbacks_set_on_begin_frame_callback(&callbacks, Callbacks::begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(&callbacks, Callbacks::begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(&callbacks, Callbacks::header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(&callbacks, Callbacks::data_chunk);

@@ -134,6 +134,9 @@ Expected<void, Reason> ServerSession::Impl::feed(Bytes in, TimePoint now)
 {
     now_ = now;
     if (!failure_ && !ended_) {
+        frames_.scan(in, [this](const FrameHeader& header) { judge_frame(header); });
+    }
+    if (!failure_ && !ended_) {
         const auto* data = reinterpret_cast<const std::uint8_t*>(in.data());
         const ssize_t consumed = nghttp2_session_mem_recv(session_, data, in.size());
         if (consumed == NGHTTP2_ERR_NOMEM) {

@@ -3,6 +3,7 @@
 
 #include <sluice/http/http2.hpp>
 
+#include "http/frame_scanner2.hpp"
 #include "http/memory2.hpp"
 #include "http/rate.hpp"
 #include "http/request2.hpp"
@@ -52,7 +53,7 @@ private:
     static void install_callbacks(nghttp2_session_callbacks& callbacks) noexcept;
     [[nodiscard]] static nghttp2_data_provider body_provider() noexcept;
 
-    void on_frame_begin(const nghttp2_frame_hd& header);
+    void judge_frame(const FrameHeader& header);
     [[nodiscard]] int on_headers_begin(const nghttp2_frame& frame);
     void on_header(const nghttp2_frame& frame, std::string_view name, std::string_view value);
     void on_data(StreamId id, Bytes data);
@@ -79,6 +80,7 @@ private:
     Limits limits_;
     CappedMemory memory_;
     nghttp2_session* session_ = nullptr;
+    FrameScanner frames_;
     TimePoint now_;
     RateLimiter resets_;
     RateLimiter control_frames_;
