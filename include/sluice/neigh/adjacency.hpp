@@ -64,7 +64,7 @@ public:
     [[nodiscard]] bool describe(std::uint32_t slot, wire::IpAddress& address, Adjacency& adjacency) const noexcept;
 
 private:
-    friend class Neighbours;
+    friend class Cache;
 
     struct Slot {
         std::atomic<std::uint64_t> word{0}; ///< mac 48 | generation 8 | port 5 | state 3
@@ -79,7 +79,9 @@ private:
     AdjacencyIndex insert(std::uint32_t slot, std::uint8_t port, const wire::IpAddress& address) noexcept;
     void erase(std::uint32_t slot) noexcept;
     void publish(std::uint32_t slot, const wire::MacAddress& mac, NeighbourState state) noexcept;
-    [[nodiscard]] std::uint8_t take_requests(std::uint32_t slot) noexcept;
+    [[nodiscard]] bool requested(std::uint32_t slot, std::uint8_t bit) const noexcept;
+    void clear_request(std::uint32_t slot, std::uint8_t bit) noexcept;
+    [[nodiscard]] AdjacencyIndex handle_of(std::uint32_t slot) const noexcept;
     [[nodiscard]] bool take_attention() noexcept;
 
     [[nodiscard]] std::size_t bucket_of(std::uint8_t port, const wire::IpAddress& address) const noexcept;

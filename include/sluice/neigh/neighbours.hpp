@@ -23,6 +23,9 @@ struct Table {
     std::vector<Interface> interfaces;
     Routes routes;
     LocalAddresses addresses;
+    /// The IPv6 groups that each interface listens to, in the order of `interfaces`: the solicited-node groups of all
+    /// its addresses, held or not (a takeover must not wait for a snooping switch), and VRRP's own.
+    std::vector<std::vector<wire::IpAddress>> groups;
 
     [[nodiscard]] const Interface* interface(std::uint8_t port) const noexcept;
 };
@@ -60,9 +63,12 @@ public:
                       std::uint32_t mtu, TimePoint now) noexcept;
 
     /// VRRP: holds or leaves a virtual address of the present table.
-    void set_ownership(std::uint8_t port, const wire::IpAddress& address, Ownership ownership, TimePoint now) noexcept;
+    void set_ownership(std::uint8_t port, const wire::IpAddress& address, Ownership ownership) noexcept;
     /// VRRP: one gratuitous ARP or unsolicited neighbour advertisement from `mac`.
     void announce(std::uint8_t port, const wire::IpAddress& address, const wire::MacAddress& mac) noexcept;
+
+    /// The port's link came up: neighbours and switches may have forgotten us.
+    void link_up(std::uint8_t port, TimePoint now) noexcept;
 
     /// Runs what is due, and what readers asked for. Call it every turn: without work it costs two loads.
     void advance(TimePoint now) noexcept;
