@@ -341,6 +341,15 @@ std::string Engine::peer_fingerprint() const
     return certificate != nullptr ? fingerprint(*certificate) : std::string{};
 }
 
+Session Engine::session() const
+{
+    if (session_ == nullptr && client_ && handshake_complete_ && SSL_version(ssl_) == TLS1_2_VERSION) {
+        // OpenSSL does not announce the ticket that a resumed TLS 1.2 handshake renews.
+        return Session{SSL_get1_session(ssl_), &SSL_SESSION_free};
+    }
+    return session_;
+}
+
 void Engine::resume(const Session& session) noexcept
 {
     if (ssl_ != nullptr && session != nullptr) {

@@ -32,6 +32,11 @@ using KeyPtr = std::unique_ptr<EVP_PKEY, Releaser<EVP_PKEY_free>>;
 /// 112 bits: RSA 2048, no SHA-1. Browsers ask for no less.
 inline constexpr int security_level = 2;
 
+/// Buffers go back when empty; a write may be repeated from elsewhere; reading goes on past tickets and key updates,
+/// for "wants input" must mean that all input was used.
+inline constexpr long stream_modes = SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY;
+
 /// Takes the oldest error of this thread's queue and empties it; "unknown error" when there is none.
 [[nodiscard]] std::string take_openssl_error();
 

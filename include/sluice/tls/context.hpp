@@ -22,8 +22,8 @@ enum class Version : std::uint8_t { tls1_2, tls1_3 };
 
 /// A file, or its content when `content` is not empty; `path` then only names it in errors.
 struct PemSource {
-    std::string path;
-    std::string content;
+    std::string path = {};
+    std::string content = {};
 };
 
 struct CertificateSource {
@@ -65,8 +65,8 @@ private:
 };
 
 struct ClientOptions {
-    bool verify = true;  ///< Chain and name; false for health probes of servers with private certificates.
-    std::string ca_file; ///< Trust these PEM certificates; empty: the system's.
+    bool verify = true;       ///< Chain and name; false for health probes of servers with private certificates.
+    std::string ca_file = {}; ///< Trust these PEM certificates; empty: the system's.
     std::vector<std::string> alpn = {"http/1.1"};
     Version min_version = Version::tls1_2;
     Version max_version = Version::tls1_3;

@@ -94,7 +94,7 @@ public:
     [[nodiscard]] std::string peer_fingerprint() const; ///< As CertificateInfo::fingerprint; empty without certificate.
 
     /// Client: the newest session; null until the server gave a ticket (with TLS 1.3 that is after the handshake).
-    [[nodiscard]] Session session() const noexcept { return session_; }
+    [[nodiscard]] Session session() const;
     /// Client: before the handshake.
     void resume(const Session& session) noexcept;
 
