@@ -1,0 +1,61 @@
+// Services and pools as forwarders read them: plain values that control compiles. Immutable once in a ServiceTable.
+#pragma once
+
+#include <sluice/base/time.hpp>
+#include <sluice/l4/scheduler.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice::l4 {
+
+/// How packets get to the server. Both methods here rewrite the destination and see the replies.
+enum class Method : std::uint8_t {
+    fullnat, ///< The source becomes an address of ours: servers answer to us wherever they are
+    nat      ///< The source stays: servers route back through us
+};
+
+enum class NoServer : std::uint8_t { reject, drop };
+enum class OnServerDown : std::uint8_t { keep, reset };
+
+/// Time without a packet after which a flow is forgotten.
+struct FlowTimeouts {
+    Duration tcp = std::chrono::seconds{900};
+    Duration tcp_fin = std::chrono::seconds{120};
+    Duration udp = std::chrono::seconds{300};
+};
+
+/// Built for one set of servers; a change of health or weight builds a new one with the same id.
+struct Pool {
+    PoolId id;
+    std::string name;
+    SchedulerOptions options;
+    std::vector<PoolServer> servers;
+    std::unique_ptr<const Scheduler> scheduler;
+
+    /// Control thread. Builds the scheduler by the servers' present health.
+    [[nodiscard]] static std::shared_ptr<const Pool> make(PoolId id, std::string name, const SchedulerOptions& options,
+                                                          std::vector<PoolServer> servers);
+};
+
+/// What a forwarding service does.
+struct Forwarding {
+    Method method = Method::fullnat;
+    PoolId pool;
+    FlowTimeouts timeouts;
+    NoServer no_server = NoServer::reject;
+    OnServerDown on_server_down = OnServerDown::keep; ///< Of TCP flows; UDP flows always move
+    /// fullnat: our addresses to speak to servers from, of both families if need be. Control fills in the ports' own
+    /// when the configuration names none.
+    std::vector<wire::IpAddress> sources;
+};
+
+struct Service {
+    ServiceId id;
+    std::string name;
+    std::optional<Forwarding> forwarding; ///< Without: a proxy service, its packets go to workers
+};
+
+} // namespace sluice::l4

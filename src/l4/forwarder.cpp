@@ -1,0 +1,373 @@
+#include <sluice/l4/forwarder.hpp>
+
+#include <sluice/l4/answers.hpp>
+
+#include "fragment_map.hpp"
+#include "fragments.hpp"
+#include "translate.hpp"
+
+#include <algorithm>
+
+namespace sluice::l4 {
+
+using telemetry::DropReason;
+
+namespace {
+
+Verdict report(DropReason reason, wire::IcmpErrorKind kind, std::uint32_t mtu = 0) noexcept
+{
+    Verdict verdict;
+    verdict.action = Action::icmp_error;
+    verdict.reason = reason;
+    verdict.icmp = kind;
+    verdict.mtu = mtu;
+    return verdict;
+}
+
+Verdict pass_to(Action action, const Placement& placement) noexcept
+{
+    Verdict verdict;
+    verdict.action = action;
+    verdict.shard = placement.shard;
+    if (placement.target.service != nullptr) {
+        verdict.service = placement.target.service->id;
+    }
+    return verdict;
+}
+
+/// RFC 1122 §3.2.1.3: nobody may send from these.
+bool impossible_source(const wire::IpAddress& source) noexcept
+{
+    return source.is_multicast() || source.is_broadcast() || source.is_unspecified() || source.is_loopback();
+}
+
+bool is_reset(const wire::ParsedPacket& parsed) noexcept { return (parsed.tcp_flags & wire::tcp_flag::rst) != 0; }
+
+} // namespace
+
+Forwarder::Forwarder(const ForwarderOptions& options, const ServerRegistry& servers,
+                     const neigh::AddressStates& addresses, NextHops& next_hops)
+    : options_{options}, servers_{servers}, addresses_{addresses}, next_hops_{next_hops}, table_{options.flows,
+                                                                                                 options.secret},
+      fragments_{std::make_unique<FragmentMap>(options.secret, options.index, options.forwarders)},
+      cursors_(cursor_count), resets_{options.resets_per_second}
+{
+    table_.observe(this);
+}
+
+Forwarder::~Forwarder() = default;
+
+void Forwarder::begin_turn(const ServiceTable& table, TimePoint now) noexcept
+{
+    constexpr std::uint32_t source_tries_per_turn = 8192;
+    constexpr std::uint32_t refreshes_per_turn = 512;
+    services_ = &table;
+    source_tries_ = source_tries_per_turn;
+    table_.sweep(now);
+    if (refresh_left_ > 0) {
+        const std::uint32_t count = std::min({refresh_left_, refreshes_per_turn, table_.capacity() - refresh_at_});
+        refresh_at_ =
+            table_.visit(refresh_at_, count, now, [](flow::Flow& flow) { flow.to_server = flow.to_client = 0; });
+        refresh_left_ -= count;
+    }
+}
+
+void Forwarder::forget_next_hops() noexcept { refresh_left_ = table_.capacity(); }
+
+bool Forwarder::holds(const LocalAddress& address) const noexcept
+{
+    return !address.is_virtual || addresses_.get(address.place) == neigh::Ownership::active;
+}
+
+void Forwarder::prepare(Bytes frame, const wire::ParsedPacket& parsed, Prepared& out) noexcept
+{
+    out.placement = place(frame, parsed, *services_);
+    fetch(out);
+}
+
+void Forwarder::fetch(Prepared& prepared) const noexcept
+{
+    switch (prepared.placement.role) {
+    case Role::forward:
+    case Role::full_nat_reply:
+    case Role::nat_reply:
+        prepared.hash = table_.hash(prepared.placement.tuple);
+        table_.prefetch(prepared.hash);
+        break;
+    default:
+        break;
+    }
+}
+
+void Forwarder::prefetch_record(const Prepared& prepared) const noexcept
+{
+    if (prepared.hash != 0) {
+        table_.prefetch_record(prepared.hash);
+    }
+}
+
+Verdict Forwarder::process(packet::Packet& packet, wire::ParsedPacket& parsed, TimePoint now) noexcept
+{
+    Prepared prepared;
+    prepare(packet.bytes(), parsed, prepared);
+    return process(packet, parsed, prepared, now);
+}
+
+Verdict Forwarder::process_handed_over(packet::Packet& packet, wire::ParsedPacket& parsed, bool ports_learned,
+                                       TimePoint now) noexcept
+{
+    Prepared prepared;
+    prepared.placement = place(packet.bytes(), parsed, *services_, ports_learned);
+    fetch(prepared);
+    return process(packet, parsed, prepared, now);
+}
+
+Verdict Forwarder::process(packet::Packet& packet, wire::ParsedPacket& parsed, const Prepared& prepared,
+                           TimePoint now) noexcept
+{
+    const Placement& placement = prepared.placement;
+    if (placement.target.address != nullptr && !holds(*placement.target.address)) {
+        return Verdict::dropped(DropReason::backup_address);
+    }
+    if (placement.role == Role::local) {
+        return pass_to(Action::local, placement);
+    }
+    if (impossible_source(parsed.source)) {
+        return Verdict::dropped(DropReason::source_address_invalid);
+    }
+    const Owner owned_by = owner(placement);
+    if (owned_by.kind == Owner::Kind::forwarder && !owns(owned_by.shard)) {
+        return pass_to(Action::to_forwarder, placement);
+    }
+    switch (placement.role) {
+    case Role::proxy:
+    case Role::worker_port:
+        // Workers take whole packets only.
+        return parsed.is_fragment ? Verdict::dropped(DropReason::fragment_unsupported)
+                                  : pass_to(Action::to_worker, placement);
+    case Role::fragment:
+        return fragment(packet, parsed, now);
+    case Role::forward:
+    case Role::full_nat_reply:
+    case Role::nat_reply:
+        if (placement.icmp) {
+            return error_about_flow(packet, parsed, prepared, now);
+        }
+        return placement.role == Role::forward ? to_service(packet, parsed, prepared, now)
+                                               : from_server(packet, parsed, prepared, now);
+    case Role::closed_port:
+        return placement.icmp ? Verdict::dropped(DropReason::icmp_unmatched)
+                              : refuse(packet, parsed, DropReason::no_service, now);
+    case Role::local:
+    case Role::foreign:
+        break;
+    }
+    return Verdict::dropped(DropReason::not_ours);
+}
+
+Verdict Forwarder::to_service(packet::Packet& packet, wire::ParsedPacket& parsed, const Prepared& prepared,
+                              TimePoint now) noexcept
+{
+    const Service& service = *prepared.placement.target.service;
+    const auto known = table_.find(prepared.placement.tuple, prepared.hash, now);
+    if (known) {
+        switch (judge(*known.flow, parsed, service)) {
+        case Keep::yes:
+            return carry(packet, parsed, *known.flow, known.from_server, service, now);
+        case Keep::reset:
+            table_.remove(*known.flow, now);
+            return refuse(packet, parsed, DropReason::no_server, now);
+        case Keep::no:
+            table_.remove(*known.flow, now);
+            break;
+        }
+    }
+    const FlowOrVerdict opened = open(packet, parsed, service, prepared.placement, now);
+    if (const auto* const verdict = std::get_if<Verdict>(&opened)) {
+        return *verdict;
+    }
+    return carry(packet, parsed, *std::get<flow::Flow*>(opened), false, service, now);
+}
+
+Verdict Forwarder::from_server(packet::Packet& packet, wire::ParsedPacket& parsed, const Prepared& prepared,
+                               TimePoint now) noexcept
+{
+    const auto known = table_.find(prepared.placement.tuple, prepared.hash, now);
+    if (known) {
+        const Service* const service = services_->service(ServiceId{known.flow->service_id});
+        if (service != nullptr && service->forwarding) {
+            return carry(packet, parsed, *known.flow, known.from_server, *service, now);
+        }
+        table_.remove(*known.flow, now);
+    }
+    if (prepared.placement.role == Role::nat_reply) {
+        // What servers send on their own account is nobody's here: Sluice is not their router.
+        return Verdict::dropped(DropReason::not_ours);
+    }
+    return refuse(packet, parsed, DropReason::no_flow, now);
+}
+
+std::optional<NextHop> Forwarder::next_hop(flow::Flow& flow, bool towards_server) noexcept
+{
+    std::uint32_t& cached = towards_server ? flow.to_server : flow.to_client;
+    if (cached != 0) {
+        const neigh::AdjacencyIndex adjacency{cached};
+        if (const std::uint16_t mtu = next_hops_.mtu(adjacency); mtu != 0) {
+            return NextHop{adjacency, mtu};
+        }
+    }
+    const auto found =
+        towards_server ? next_hops_.find(flow.local, flow.server) : next_hops_.find(flow.service, flow.client);
+    cached = found ? found->adjacency.value : 0;
+    return found;
+}
+
+void Forwarder::track(flow::Flow& flow, bool from_server, std::uint8_t tcp_flags, const FlowTimeouts& timeouts,
+                      TimePoint now) noexcept
+{
+    auto state = static_cast<TcpState>(flow.state);
+    if (flow.protocol == wire::protocol::tcp) {
+        const TcpState next = next_state(state, from_server, tcp_flags);
+        if (next != state) {
+            flow.state = static_cast<std::uint8_t>(next) & 0xfU;
+            table_.expire_in(flow, now, lifetime(next, timeouts));
+            return;
+        }
+    }
+    flow::FlowTable::keep(flow, now, lifetime(state, timeouts));
+}
+
+Verdict Forwarder::carry(packet::Packet& packet, wire::ParsedPacket& parsed, flow::Flow& flow, bool from_server,
+                         const Service& service, TimePoint now) noexcept
+{
+    if (parsed.hop_limit <= 1) {
+        return report(DropReason::ttl_expired, wire::IcmpErrorKind::time_exceeded);
+    }
+    const auto hop = next_hop(flow, !from_server);
+    if (!hop) {
+        return Verdict::dropped(DropReason::no_route);
+    }
+    Verdict verdict;
+    verdict.action = Action::transmit;
+    verdict.adjacency = hop->adjacency;
+    verdict.service = service.id;
+    const std::size_t size = ip_size(packet.bytes(), parsed);
+    if (size > hop->mtu) {
+        if (!may_be_fragmented(packet.bytes(), parsed)) {
+            return report(DropReason::too_big, wire::IcmpErrorKind::too_big, hop->mtu);
+        }
+        verdict.action = Action::split;
+        verdict.mtu = hop->mtu;
+    }
+    // Later fragments repeat no flags; their first one was tracked.
+    track(flow, from_server, parsed.has_transport() ? parsed.tcp_flags : std::uint8_t{0}, service.forwarding->timeouts,
+          now);
+    translate(packet.bytes(), parsed, Translation::of(flow, from_server));
+    packet.trim_back(packet.size() - parsed.network_offset - size); // Ethernet padding
+    if (health::Server* const server = servers_.find(ServerId{flow.server_id}).server; server != nullptr) {
+        health::ServerCounters& counters = server->counters(options_.core);
+        (from_server ? counters.packets_out : counters.packets_in).add();
+        (from_server ? counters.bytes_out : counters.bytes_in).add(size);
+    }
+    return verdict;
+}
+
+Verdict Forwarder::error_about_flow(packet::Packet& packet, wire::ParsedPacket& parsed, const Prepared& prepared,
+                                    TimePoint now) noexcept
+{
+    const Placement& placement = prepared.placement;
+    const auto known = table_.find(placement.tuple, prepared.hash, now);
+    if (!known) {
+        return Verdict::dropped(DropReason::icmp_unmatched);
+    }
+    if (!packet.checksum_verified()) {
+        if (const auto problem = wire::verify_transport(packet.bytes(), parsed)) {
+            return Verdict::dropped(*problem);
+        }
+    }
+    if (parsed.hop_limit <= 1) {
+        return Verdict::dropped(DropReason::ttl_expired);
+    }
+    flow::Flow& flow = *known.flow;
+    // The tuple is the quoted packet reversed: from_server means that the client's packet, as we sent it to the server,
+    // met an obstacle, and the client must hear of it.
+    const bool to_client = known.from_server;
+    const auto hop = next_hop(flow, !to_client);
+    if (!hop) {
+        return Verdict::dropped(DropReason::no_route);
+    }
+    const flow::FiveTuple original = to_client ? flow.towards_service() : flow.from_server();
+    // The client hears it from the service, whoever behind us said it. A server hears it from the router that said it,
+    // unless that one's address means nothing on its side.
+    const bool full_nat = static_cast<Method>(flow.method) == Method::fullnat;
+    const wire::IpAddress source = to_client ? flow.service : full_nat ? flow.local : parsed.source;
+    translate_icmp_error(packet.bytes(), parsed, placement.icmp->quoted, original, source, original.source);
+    packet.trim_back(packet.size() - parsed.end);
+    Verdict verdict;
+    verdict.action = Action::transmit;
+    verdict.adjacency = hop->adjacency;
+    verdict.service = ServiceId{flow.service_id};
+    return verdict;
+}
+
+Verdict Forwarder::fragment(packet::Packet& packet, wire::ParsedPacket& parsed, TimePoint now) noexcept
+{
+    if (!carries_ports(parsed)) {
+        return Verdict::dropped(DropReason::fragment_unsupported);
+    }
+    const FragmentMap::Result result =
+        parsed.has_transport() ? fragments_->first(parsed, now) : fragments_->later(parsed, now);
+    if (!result.learned) {
+        return Verdict::dropped(result.problem == FragmentMap::Problem::limit ? DropReason::fragment_limit
+                                                                              : DropReason::fragment_unsupported);
+    }
+    parsed.source_port = result.learned->source_port;
+    parsed.destination_port = result.learned->destination_port;
+    Prepared prepared;
+    prepared.placement = place(packet.bytes(), parsed, *services_, true);
+    if (prepared.placement.role == Role::forward || prepared.placement.role == Role::full_nat_reply ||
+        prepared.placement.role == Role::nat_reply) {
+        set_identification(packet.bytes(), parsed, result.learned->identification);
+    }
+    fetch(prepared);
+    Verdict verdict = process(packet, parsed, prepared, now);
+    verdict.ports_learned = verdict.action == Action::to_forwarder;
+    return verdict;
+}
+
+Verdict Forwarder::refuse(packet::Packet& packet, wire::ParsedPacket& parsed, DropReason reason, TimePoint now) noexcept
+{
+    if (parsed.is_fragment || (parsed.protocol == wire::protocol::tcp && is_reset(parsed))) {
+        return Verdict::dropped(reason);
+    }
+    if (!packet.checksum_verified()) {
+        if (const auto problem = wire::verify_transport(packet.bytes(), parsed)) {
+            return Verdict::dropped(*problem);
+        }
+    }
+    if (parsed.protocol == wire::protocol::udp) {
+        return report(reason, wire::IcmpErrorKind::port_unreachable);
+    }
+    if (!resets_.allow(now)) {
+        return Verdict::dropped(DropReason::rate_limited);
+    }
+    const auto hop = next_hops_.find(parsed.destination, parsed.source);
+    if (!hop) {
+        return Verdict::dropped(DropReason::no_route);
+    }
+    make_reset(packet, parsed);
+    Verdict verdict;
+    verdict.action = Action::reset;
+    verdict.reason = reason;
+    verdict.adjacency = hop->adjacency;
+    return verdict;
+}
+
+Verdict Forwarder::no_server(packet::Packet& packet, wire::ParsedPacket& parsed, const Forwarding& forwarding,
+                             TimePoint now) noexcept
+{
+    return forwarding.no_server == NoServer::reject ? refuse(packet, parsed, DropReason::no_server, now)
+                                                    : Verdict::dropped(DropReason::no_server);
+}
+
+} // namespace sluice::l4

@@ -1,0 +1,184 @@
+// What happens to the first packet of a flow, and to a known flow whose time has come.
+#include <sluice/l4/forwarder.hpp>
+
+#include "translate.hpp"
+
+#include <algorithm>
+
+namespace sluice::l4 {
+
+using telemetry::DropReason;
+
+namespace {
+
+bool opens_connection(std::uint8_t tcp_flags) noexcept
+{
+    return (tcp_flags & (wire::tcp_flag::syn | wire::tcp_flag::ack | wire::tcp_flag::rst)) == wire::tcp_flag::syn;
+}
+
+constexpr std::uint32_t ports_per_shard = (flow::local_ports::full_nat.last - flow::local_ports::full_nat.first + 1) /
+                                          static_cast<std::uint32_t>(flow::shard_count);
+static_assert(flow::local_ports::full_nat.first % flow::shard_count == 0);
+static_assert((ports_per_shard & (ports_per_shard - 1)) == 0, "an odd step then visits every port");
+
+std::uint16_t port_of(flow::Shard shard, std::uint32_t step) noexcept
+{
+    return static_cast<std::uint16_t>(flow::local_ports::full_nat.first + shard +
+                                      step % ports_per_shard * flow::shard_count);
+}
+
+} // namespace
+
+Forwarder::Keep Forwarder::judge(const flow::Flow& flow, const wire::ParsedPacket& parsed,
+                                 const Service& service) const noexcept
+{
+    const bool tcp = flow.protocol == wire::protocol::tcp;
+    if (flow.service_id != service.id.value) {
+        return Keep::no; // Another service took this address and port over.
+    }
+    if (tcp && opens_connection(parsed.tcp_flags) && is_over(static_cast<TcpState>(flow.state))) {
+        return Keep::no;
+    }
+    const ServerRegistry::Entry entry = servers_.find(ServerId{flow.server_id});
+    if (entry.server != nullptr && entry.listed && entry.server->status() != health::Status::down) {
+        return Keep::yes;
+    }
+    if (!tcp) {
+        return Keep::no;
+    }
+    return service.forwarding->on_server_down == OnServerDown::reset ? Keep::reset : Keep::yes;
+}
+
+Forwarder::FlowOrVerdict Forwarder::open(packet::Packet& packet, wire::ParsedPacket& parsed, const Service& service,
+                                         const Placement& placement, TimePoint now) noexcept
+{
+    if (services_->classify(parsed.source, 0, 0).address != nullptr) {
+        return Verdict::dropped(DropReason::source_address_invalid);
+    }
+    if (!parsed.has_transport()) {
+        return Verdict::dropped(DropReason::no_flow);
+    }
+    const Pool* const pool = services_->pool(service.forwarding->pool);
+    if (pool == nullptr) {
+        return no_server(packet, parsed, *service.forwarding, now);
+    }
+    // A connection that this node has not seen open: where hashing leads every packet of a client to the same server,
+    // it can be taken up (after a takeover, for one); elsewhere the guess would be wrong.
+    if (parsed.protocol == wire::protocol::tcp && !opens_connection(parsed.tcp_flags)) {
+        const bool odd = (parsed.tcp_flags & (wire::tcp_flag::rst | wire::tcp_flag::syn)) != 0;
+        if (odd || !pool->scheduler->consistent()) {
+            return refuse(packet, parsed, DropReason::no_flow, now);
+        }
+    }
+    return schedule(packet, parsed, service, placement, now);
+}
+
+Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::ParsedPacket& parsed, const Service& service,
+                                             const Placement& placement, TimePoint now) noexcept
+{
+    constexpr std::uint16_t attempts = 4;
+    const Forwarding& forwarding = *service.forwarding;
+    const Pool& pool = *services_->pool(forwarding.pool);
+    Cursor& cursor = cursors_[pool.id.value % cursor_count];
+    PickRequest request{parsed.source, parsed.source_port, options_.index, options_.forwarders, 0};
+    DropReason problem = DropReason::no_server;
+    for (; request.attempt < attempts; ++request.attempt) {
+        const auto picked = pool.scheduler->pick(pool.servers, request, cursor);
+        if (!picked) {
+            return no_server(packet, parsed, forwarding, now);
+        }
+        const PoolServer& server = pool.servers[*picked];
+        const wire::Endpoint& address = server.record->address();
+        if (address.address.is_v4() != parsed.is_v4()) {
+            continue;
+        }
+        flow::Flow flow;
+        flow.client = parsed.source;
+        flow.client_port = parsed.source_port;
+        flow.service = parsed.destination;
+        flow.service_port = parsed.destination_port;
+        flow.server = address.address;
+        flow.server_port = address.port != 0 ? address.port : parsed.destination_port;
+        flow.local = flow.client;
+        flow.local_port = flow.client_port;
+        flow.protocol = parsed.protocol;
+        flow.service_id = service.id.value;
+        flow.server_id = server.id.value;
+        flow.method = static_cast<std::uint8_t>(forwarding.method) & 0xfU;
+        if (forwarding.method == Method::fullnat) {
+            if (!choose_source(flow, forwarding, placement.shard, now)) {
+                problem = DropReason::ports_exhausted;
+                continue;
+            }
+        } else if (!answers_are_free(flow, now)) {
+            problem = DropReason::flow_conflict;
+            continue;
+        }
+        TcpState state = TcpState::none;
+        if (flow.protocol == wire::protocol::tcp) {
+            state = opens_connection(parsed.tcp_flags) ? TcpState::syn_sent : TcpState::established;
+        }
+        flow.state = static_cast<std::uint8_t>(state) & 0xfU;
+        flow.address_delta = address_delta(flow);
+        flow::Flow* const added = table_.insert(flow, now, lifetime(state, forwarding.timeouts));
+        if (added == nullptr) {
+            return Verdict::dropped(DropReason::flow_table_full);
+        }
+        health::ServerCounters& counters = server.record->counters(options_.core);
+        counters.flows_active.add();
+        counters.flows_total.add();
+        return added;
+    }
+    return problem == DropReason::no_server ? no_server(packet, parsed, forwarding, now) : Verdict::dropped(problem);
+}
+
+bool Forwarder::answers_are_free(const flow::Flow& flow, TimePoint now) noexcept
+{
+    const flow::FiveTuple answers = flow.from_server();
+    return !table_.find(answers, table_.hash(answers), now);
+}
+
+bool Forwarder::choose_source(flow::Flow& flow, const Forwarding& forwarding, flow::Shard shard, TimePoint now) noexcept
+{
+    // The first candidate follows from the flow alone, so that both nodes of a pair try the same mapping first; the
+    // others from a secret, so that clients cannot choose to collide for long.
+    constexpr HashKey agreed{0x536c756963652031ULL, 0x736f757263652121ULL};
+    const std::uint64_t derived =
+        siphash13_words(agreed, flow.client.high(), flow.client.low(), flow.service.high(), flow.service.low(),
+                        std::uint64_t{flow.client_port} << 16U | flow.service_port);
+    const std::uint64_t secret = siphash13_words(options_.secret, derived, flow.server.high(), flow.server.low());
+    const auto step = static_cast<std::uint32_t>(secret >> 32U) | 1U;
+    const std::vector<wire::IpAddress>& sources = forwarding.sources;
+    for (std::size_t turn = 0; turn < sources.size(); ++turn) {
+        const wire::IpAddress& source = sources[(derived / ports_per_shard + turn) % sources.size()];
+        const LocalAddress* const local = services_->classify(source, 0, 0).address;
+        if (source.is_v4() != flow.client.is_v4() || local == nullptr || !holds(*local)) {
+            continue;
+        }
+        flow.local = source;
+        auto candidate = static_cast<std::uint32_t>(derived);
+        for (std::uint32_t tries = 0; tries < ports_per_shard; ++tries) {
+            flow.local_port = port_of(shard, candidate);
+            candidate = tries == 0 ? static_cast<std::uint32_t>(secret) : candidate + step;
+            const bool listened = services_->classify(flow.local, flow.protocol, flow.local_port).service != nullptr;
+            if (!listened && answers_are_free(flow, now)) {
+                return true;
+            }
+            // A search through a crowd must not make the turn long; the client's next try begins another one.
+            if (source_tries_ == 0) {
+                break;
+            }
+            --source_tries_;
+        }
+    }
+    return false;
+}
+
+void Forwarder::flow_removed(const flow::Flow& flow, TimePoint) noexcept
+{
+    if (health::Server* const server = servers_.find(ServerId{flow.server_id}).server; server != nullptr) {
+        server->counters(options_.core).flows_active.subtract();
+    }
+}
+
+} // namespace sluice::l4
