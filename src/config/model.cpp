@@ -9,7 +9,8 @@ namespace {
 template <class Item>
 const Item* find_by_name(const std::vector<Item>& items, std::string_view name) noexcept
 {
-    const auto found = std::find_if(items.begin(), items.end(), [&](const Item& item) { return item.name.value == name; });
+    const auto found =
+        std::find_if(items.begin(), items.end(), [&](const Item& item) { return item.name.value == name; });
     return found == items.end() ? nullptr : &*found;
 }
 

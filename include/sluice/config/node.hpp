@@ -63,7 +63,8 @@ struct Port {
 struct Track {
     std::optional<Located<std::string>> port;
     std::optional<Located<std::string>> pool;
-    std::optional<std::int32_t> weight; ///< Unset: a failure makes the instance yield. Set: it is added to the priority.
+    std::optional<std::int32_t>
+        weight; ///< Unset: a failure makes the instance yield. Set: it is added to the priority.
     Where where;
     bool operator==(const Track&) const = default;
 };
@@ -75,8 +76,8 @@ struct VrrpInstance {
     Located<std::string> name;
     std::string group; ///< Instances of a group move together; the instance's own name when it is alone.
     Located<std::string> port;
-    Located<std::uint32_t> vrid;                                            ///< 1..255
-    Located<std::uint32_t> priority{100, {}};                               ///< 1..255
+    Located<std::uint32_t> vrid;                                           ///< 1..255
+    Located<std::uint32_t> priority{100, {}};                              ///< 1..255
     Located<Duration> advert_interval{std::chrono::milliseconds{100}, {}}; ///< Whole centiseconds.
     bool preempt = true;
     Duration preempt_delay{0};

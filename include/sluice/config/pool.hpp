@@ -22,9 +22,9 @@ struct Server {
 };
 
 struct PoolTimeouts {
-    Duration connect = std::chrono::seconds{1};              ///< Total.
+    Duration connect = std::chrono::seconds{1};                   ///< Total.
     Limit<Duration> response{Duration{std::chrono::seconds{60}}}; ///< Without progress.
-    Duration keepalive = std::chrono::seconds{60};           ///< An unused connection to a server is kept this long.
+    Duration keepalive = std::chrono::seconds{60}; ///< An unused connection to a server is kept this long.
     Where where;
     bool operator==(const PoolTimeouts&) const = default;
 };

@@ -8,11 +8,11 @@
 namespace sluice::config {
 
 struct ProxyTimeouts {
-    Duration handshake = std::chrono::seconds{10};              ///< Total.
-    Duration header = std::chrono::seconds{10};                 ///< Total.
-    Limit<Duration> body{Duration{std::chrono::seconds{30}}};  ///< Without progress.
-    Duration keepalive = std::chrono::seconds{75};              ///< Between requests.
-    Limit<Duration> tunnel{Duration{std::chrono::hours{1}}};   ///< Without progress in either direction.
+    Duration handshake = std::chrono::seconds{10};            ///< Total.
+    Duration header = std::chrono::seconds{10};               ///< Total.
+    Limit<Duration> body{Duration{std::chrono::seconds{30}}}; ///< Without progress.
+    Duration keepalive = std::chrono::seconds{75};            ///< Between requests.
+    Limit<Duration> tunnel{Duration{std::chrono::hours{1}}};  ///< Without progress in either direction.
     Where where;
     bool operator==(const ProxyTimeouts&) const = default;
 };

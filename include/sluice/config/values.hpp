@@ -36,7 +36,8 @@ struct Limit {
     std::optional<T> value;
 
     Limit() = default;
-    Limit(T limit) : value{std::move(limit)} {} // NOLINT(google-explicit-constructor): a limit is written like its value.
+    Limit(T limit)
+        : value{std::move(limit)} {} // NOLINT(google-explicit-constructor): a limit is written like its value.
     [[nodiscard]] bool unlimited() const noexcept { return !value; }
     [[nodiscard]] T value_or(T otherwise) const { return value.value_or(std::move(otherwise)); }
     bool operator==(const Limit&) const = default;
