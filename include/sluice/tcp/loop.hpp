@@ -94,6 +94,8 @@ private:
     static constexpr std::size_t smallest_block = 64;
     static constexpr std::size_t block_classes = 7; ///< 64 bytes to 4 KiB.
 
+    void discard() noexcept;
+
     const Clock& clock_;
     TimePoint now_;
     Task* head_ = nullptr;
@@ -134,12 +136,12 @@ public:
     friend bool operator==(const Executor&, const Executor&) noexcept = default;
 
 private:
-    template <class Function>
+    template <class Work>
     class Queued final : public Task {
     public:
         template <class Argument>
         Queued(Loop& loop, Argument&& function)
-            : Task{&Queued::call}, loop_{loop}, function_{std::forward<Argument>(function)}
+            : Task{&Queued::call}, loop_{loop}, work_{std::forward<Argument>(function)}
         {
         }
 
@@ -148,16 +150,16 @@ private:
         {
             auto* self = static_cast<Queued*>(task);
             Loop& loop = self->loop_;
-            Function function{std::move(self->function_)};
+            Work work{std::move(self->work_)};
             self->~Queued();
             loop.deallocate(self, sizeof(Queued)); // Before the call: what it queues finds this block warm.
             if (run) {
-                std::move(function)();
+                std::move(work)();
             }
         }
 
         Loop& loop_;
-        Function function_;
+        Work work_;
     };
 
     Loop* loop_;

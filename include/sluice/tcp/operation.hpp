@@ -23,10 +23,10 @@ public:
     /// Ends a pending operation with operation_aborted; `owner` is what attach() was given.
     using Cancel = void (*)(void* owner, Operation& operation) noexcept;
 
-    void attach(void* owner, Cancel cancel) noexcept
+    void attach(void* owner, Cancel how) noexcept
     {
         owner_ = owner;
-        cancel_ = cancel;
+        cancel_ = how;
     }
     [[nodiscard]] bool pending() const noexcept { return owner_ != nullptr; }
     void cancel() noexcept

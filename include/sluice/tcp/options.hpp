@@ -28,6 +28,8 @@ struct ConnectionOptions {
     Duration time_wait = std::chrono::seconds{30};
     /// After close(): how long the peer may take for its part (unsent data, FIN_WAIT_2) until the connection is reset.
     Duration linger = std::chrono::seconds{60};
+
+    bool operator==(const ConnectionOptions&) const = default;
 };
 
 struct ListenOptions {
@@ -45,7 +47,7 @@ struct StackOptions {
     std::uint64_t random_seed = 1; ///< For choices that need no secrecy.
     std::size_t connection_limit = 65536;
     std::size_t half_open_limit = 16384;
-    std::size_t time_wait_limit = 65536;             ///< The oldest is recycled beyond.
+    std::size_t time_wait_limit = 65536;             ///< Beyond, connections end without it.
     std::size_t buffer_limit = 256U * 1024U * 1024U; ///< Bytes of all connections' send and receive buffers.
     Duration rto_minimum = std::chrono::milliseconds{200};
     Duration rto_maximum = std::chrono::seconds{60};

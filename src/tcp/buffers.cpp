@@ -1,0 +1,117 @@
+#include "tcp/buffers.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace sluice::tcp {
+
+BufferPool::~BufferPool()
+{
+    for (Free* block : free_) {
+        while (block != nullptr) {
+            Free* const next = block->next;
+            std::free(block);
+            block = next;
+        }
+    }
+}
+
+std::byte* BufferPool::allocate(unsigned shift) noexcept
+{
+    const std::size_t size = std::size_t{1} << shift;
+    if (size > limit_ - std::min(used_, limit_)) {
+        return nullptr;
+    }
+    void* block = nullptr;
+    if (shift <= largest_cached_shift && free_[shift - smallest_shift] != nullptr) {
+        Free*& head = free_[shift - smallest_shift];
+        block = head;
+        head = head->next;
+        cached_ -= size;
+    } else {
+        block = std::malloc(size);
+    }
+    if (block != nullptr) {
+        used_ += size;
+    }
+    return static_cast<std::byte*>(block);
+}
+
+void BufferPool::release(std::byte* block, unsigned shift) noexcept
+{
+    const std::size_t size = std::size_t{1} << shift;
+    used_ -= size;
+    if (shift <= largest_cached_shift && cached_ + size <= cache_limit_) {
+        free_[shift - smallest_shift] = new (block) Free{free_[shift - smallest_shift]};
+        cached_ += size;
+    } else {
+        std::free(block);
+    }
+}
+
+bool ByteRing::reserve(BufferPool& pool, std::size_t needed, std::size_t kept) noexcept
+{
+    if (needed <= capacity()) {
+        return true;
+    }
+    const auto shift = std::max(static_cast<unsigned>(std::bit_width(needed - 1)), BufferPool::smallest_shift);
+    if (shift > BufferPool::largest_shift) {
+        return false;
+    }
+    std::byte* const grown = pool.allocate(shift);
+    if (grown == nullptr) {
+        return false;
+    }
+    if (data_ != nullptr) {
+        read(0, {grown, kept});
+        pool.release(data_, shift_);
+    }
+    data_ = grown;
+    head_ = 0;
+    shift_ = static_cast<std::uint8_t>(shift);
+    return true;
+}
+
+std::array<Bytes, 2> ByteRing::view(std::size_t offset, std::size_t size) const noexcept
+{
+    const std::size_t start = (head_ + offset) & (capacity() - 1);
+    const std::size_t first = std::min(size, capacity() - start);
+    return {Bytes{data_ + start, first}, Bytes{data_, size - first}};
+}
+
+void ByteRing::write(std::size_t offset, Bytes bytes) noexcept
+{
+    if (bytes.empty()) {
+        return;
+    }
+    const std::size_t start = (head_ + offset) & (capacity() - 1);
+    const std::size_t first = std::min(bytes.size(), capacity() - start);
+    std::memcpy(data_ + start, bytes.data(), first);
+    std::memcpy(data_, bytes.data() + first, bytes.size() - first);
+}
+
+void ByteRing::read(std::size_t offset, MutableBytes to) const noexcept
+{
+    if (to.empty()) {
+        return;
+    }
+    const auto pieces = view(offset, to.size());
+    std::memcpy(to.data(), pieces[0].data(), pieces[0].size());
+    if (!pieces[1].empty()) {
+        std::memcpy(to.data() + pieces[0].size(), pieces[1].data(), pieces[1].size());
+    }
+}
+
+void ByteRing::release(BufferPool& pool) noexcept
+{
+    if (data_ != nullptr) {
+        pool.release(data_, shift_);
+        data_ = nullptr;
+        head_ = 0;
+    }
+}
+
+} // namespace sluice::tcp

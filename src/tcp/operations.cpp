@@ -1,0 +1,234 @@
+// Pending operations of a stream, and the copies between its buffers and the rings.
+#include "tcp/core.hpp"
+
+#include <boost/asio/error.hpp>
+
+namespace sluice::tcp {
+namespace {
+
+namespace error = boost::asio::error;
+
+/// Copies what is there; the caller knows that it is not nothing.
+void copy_out(Connection& connection, ReadOperation& reader) noexcept
+{
+    for (std::size_t index = 0; index < reader.buffers.count && reader.transferred < connection.unread; ++index) {
+        const MutableBytes to = reader.buffers.items[index];
+        const std::size_t size = std::min<std::size_t>(to.size(), connection.unread - reader.transferred);
+        connection.receive.read(reader.transferred, to.first(size));
+        reader.transferred += size;
+    }
+    connection.receive.consume(reader.transferred);
+    connection.unread -= static_cast<std::uint32_t>(reader.transferred);
+    count_read(connection, reader.transferred);
+}
+
+/// The reader made room: buffers go back, and the peer learns of it when it is worth a segment (RFC 9293 §3.8.6.2.2).
+void room_was_made(Connection& connection) noexcept
+{
+    Core& core = *connection.core;
+    if (connection.unread == 0 && (connection.out_of_order == nullptr || connection.out_of_order->empty())) {
+        connection.receive.release(core.buffers);
+    }
+    if (connection.state == State::closed || !connection.may_receive()) {
+        return;
+    }
+    const Sequence edge = connection.rcv_nxt + free_receive_space(connection);
+    if (edge - connection.rcv_edge >= static_cast<std::int32_t>(window_update_threshold(connection))) {
+        connection.ack_now = true;
+        mark_dirty(connection);
+    }
+}
+
+std::size_t copy_in(Connection& connection, WriteOperation& writer) noexcept
+{
+    Core& core = *connection.core;
+    const std::size_t limit = connection.options->send_limit;
+    std::size_t size = std::min(writer.buffers.size, limit - std::min<std::size_t>(limit, connection.unacknowledged));
+    if (!connection.send.reserve(core.buffers, connection.unacknowledged + size, connection.unacknowledged)) {
+        size = std::min(size, connection.send.capacity() - connection.unacknowledged);
+    }
+    for (std::size_t index = 0; index < writer.buffers.count && writer.transferred < size; ++index) {
+        const Bytes from = writer.buffers.items[index];
+        const Bytes part = from.first(std::min(from.size(), size - writer.transferred));
+        connection.send.write(connection.unacknowledged, part);
+        connection.unacknowledged += static_cast<std::uint32_t>(part.size());
+        writer.transferred += part.size();
+    }
+    return writer.transferred;
+}
+
+void cancel_operation(void* owner, Operation& operation) noexcept
+{
+    auto& connection = *static_cast<Connection*>(owner);
+    if (connection.reader == &operation) {
+        connection.reader = nullptr;
+    } else if (connection.waiter == &operation) {
+        connection.waiter = nullptr;
+    } else if (connection.writer == &operation) {
+        connection.writer = nullptr;
+    }
+    operation.complete(error::operation_aborted);
+}
+
+} // namespace
+
+void count_read(Connection& connection, std::size_t bytes) noexcept
+{
+    connection.rcv_progress += static_cast<std::uint32_t>(bytes);
+    const std::uint32_t limit = connection.rcv_limit;
+    if (connection.rcv_progress >= 2 * std::uint64_t{limit} && !connection.core->buffers.under_pressure()) {
+        connection.rcv_limit = std::min(2 * limit, std::max(limit, connection.options->receive_limit));
+        connection.rcv_progress = 0;
+    }
+}
+
+void wake_reader(Connection& connection) noexcept
+{
+    const bool ended = connection.fin_received || connection.state == State::closed;
+    if (connection.unread == 0 && !ended) {
+        return;
+    }
+    if (WaitOperation* waiter = std::exchange(connection.waiter, nullptr)) {
+        waiter->complete({});
+    }
+    ReadOperation* reader = std::exchange(connection.reader, nullptr);
+    if (reader == nullptr) {
+        return;
+    }
+    if (connection.unread != 0) {
+        copy_out(connection, *reader);
+        reader->complete({});
+        room_was_made(connection);
+        return;
+    }
+    reader->complete(connection.fin_received ? ErrorCode{error::eof} : to_error(connection.failure));
+}
+
+void wake_writer(Connection& connection) noexcept
+{
+    if (connection.writer == nullptr) {
+        return;
+    }
+    WriteOperation& writer = *connection.writer;
+    if (connection.state == State::closed || connection.fin_queued) {
+        connection.writer = nullptr;
+        writer.complete(connection.failure == Failure::none ? ErrorCode{error::broken_pipe}
+                                                            : to_error(connection.failure));
+        return;
+    }
+    // Not for every acknowledged segment: a writer is woken when a good part of what it wants, or of the buffer, is
+    // free.
+    const std::size_t limit = connection.options->send_limit;
+    const std::size_t room = limit - std::min<std::size_t>(limit, connection.unacknowledged);
+    if (room == 0 || room < std::min(writer.buffers.size, limit / 4)) {
+        return;
+    }
+    if (copy_in(connection, writer) != 0) {
+        connection.writer = nullptr;
+        writer.complete({});
+        mark_dirty(connection);
+    } else if (connection.unacknowledged == 0) {
+        connection.writer = nullptr; // No acknowledgment will come to try again.
+        writer.complete(error::no_buffer_space);
+    }
+}
+
+void complete_pending(Connection& connection, const ErrorCode& code) noexcept
+{
+    if (ReadOperation* reader = std::exchange(connection.reader, nullptr)) {
+        reader->complete(code);
+    }
+    if (WaitOperation* waiter = std::exchange(connection.waiter, nullptr)) {
+        waiter->complete(code);
+    }
+    if (WriteOperation* writer = std::exchange(connection.writer, nullptr)) {
+        writer->complete(code);
+    }
+}
+
+void Stream::start_read(ReadOperation& operation) noexcept
+{
+    if (connection_ == nullptr) {
+        operation.complete(error::bad_descriptor);
+    } else if (operation.buffers.size == 0) {
+        operation.complete({});
+    } else if (connection_->reader != nullptr || connection_->waiter != nullptr) {
+        operation.complete(error::in_progress);
+    } else {
+        operation.attach(connection_, &cancel_operation);
+        connection_->reader = &operation;
+        wake_reader(*connection_);
+    }
+}
+
+void Stream::start_wait_readable(WaitOperation& operation) noexcept
+{
+    if (connection_ == nullptr) {
+        operation.complete(error::bad_descriptor);
+    } else if (connection_->reader != nullptr || connection_->waiter != nullptr) {
+        operation.complete(error::in_progress);
+    } else {
+        operation.attach(connection_, &cancel_operation);
+        connection_->waiter = &operation;
+        wake_reader(*connection_);
+    }
+}
+
+void Stream::start_write(WriteOperation& operation) noexcept
+{
+    if (connection_ == nullptr) {
+        operation.complete(error::bad_descriptor);
+    } else if (operation.buffers.size == 0) {
+        operation.complete({});
+    } else if (connection_->writer != nullptr) {
+        operation.complete(error::in_progress);
+    } else {
+        operation.attach(connection_, &cancel_operation);
+        connection_->writer = &operation;
+        wake_writer(*connection_);
+    }
+}
+
+wire::Endpoint Stream::local_endpoint() const noexcept
+{
+    return connection_ != nullptr ? connection_->local_endpoint() : wire::Endpoint{};
+}
+
+wire::Endpoint Stream::remote_endpoint() const noexcept
+{
+    return connection_ != nullptr ? connection_->remote_endpoint() : wire::Endpoint{};
+}
+
+std::size_t Stream::available() const noexcept { return connection_ != nullptr ? connection_->unread : 0; }
+
+void Stream::shutdown_send() noexcept
+{
+    if (connection_ != nullptr && connection_->core != nullptr) {
+        tcp::shutdown_send(*connection_);
+    }
+}
+
+void Stream::close() noexcept
+{
+    if (Connection* connection = std::exchange(connection_, nullptr)) {
+        close_handle(*connection);
+    }
+}
+
+void Stream::abort() noexcept
+{
+    if (connection_ != nullptr && connection_->core != nullptr && connection_->state != State::closed) {
+        complete_pending(*connection_, error::operation_aborted);
+        abort_connection(*connection_, Failure::aborted);
+    }
+    close();
+}
+
+void Stream::cancel() noexcept
+{
+    if (connection_ != nullptr) {
+        complete_pending(*connection_, error::operation_aborted);
+    }
+}
+
+} // namespace sluice::tcp

@@ -1,0 +1,293 @@
+// The stack's public face: demultiplexing, listeners, flush, inspection.
+#include "tcp/core.hpp"
+
+#include <boost/asio/error.hpp>
+
+namespace sluice::tcp {
+namespace {
+
+HashKey derive(const HashKey& secret, std::uint64_t purpose) noexcept
+{
+    return {siphash13_words(secret, purpose, 0), siphash13_words(secret, purpose, 1)};
+}
+
+bool answerable(const wire::ParsedPacket& packet) noexcept
+{
+    const auto unicast = [](const wire::IpAddress& address) {
+        return !address.is_unspecified() && !address.is_multicast() && !address.is_broadcast();
+    };
+    return unicast(packet.source) && unicast(packet.destination) && packet.source_port != 0 &&
+           packet.destination_port != 0;
+}
+
+ConnectionInfo describe(const TableEntry& entry) noexcept
+{
+    ConnectionInfo info;
+    info.local = entry.local_endpoint();
+    info.remote = entry.remote_endpoint();
+    if (entry.kind != EntryKind::connection) {
+        info.state = entry.kind == EntryKind::half_open ? State::syn_received : State::time_wait;
+        return info;
+    }
+    const auto& connection = static_cast<const Connection&>(entry);
+    info.state = connection.state;
+    info.active_open = connection.active_open;
+    info.smoothed_rtt = std::chrono::microseconds{connection.rtt.smoothed_us};
+    info.retransmission_timeout = current_timeout(connection);
+    info.age = connection.core->now() - connection.opened_at;
+    info.congestion_window = connection.congestion.window;
+    info.slow_start_threshold = connection.congestion.threshold;
+    info.in_flight = connection.in_flight();
+    info.send_queue = connection.unacknowledged;
+    info.receive_queue = connection.unread;
+    info.send_window = connection.snd_wnd;
+    info.receive_window = connection.receive_window();
+    info.out_of_order = connection.out_of_order != nullptr ? connection.out_of_order->bytes() : 0;
+    info.segment_size = connection.mss;
+    info.retransmissions = connection.retransmissions;
+    info.bytes_sent = connection.bytes_sent;
+    info.bytes_received = connection.bytes_received;
+    return info;
+}
+
+/// Ends what `matches` says, from its place in the table. Returns how many ended.
+template <class Predicate>
+std::size_t abort_where(Core& core, Predicate matches) noexcept
+{
+    std::size_t count = 0;
+    for (std::size_t slot = 0; slot < core.table.slots();) {
+        TableEntry* const entry = core.table.at(slot);
+        if (entry == nullptr || !matches(*entry)) {
+            ++slot;
+            continue;
+        }
+        ++count; // Erasing may shift another entry into this slot: look at it again.
+        switch (entry->kind) {
+        case EntryKind::connection:
+            abort_connection(static_cast<Connection&>(*entry), Failure::aborted);
+            break;
+        case EntryKind::half_open:
+            drop_half_open(static_cast<HalfOpen&>(*entry));
+            break;
+        case EntryKind::time_wait:
+            drop_time_wait(static_cast<TimeWait&>(*entry));
+            break;
+        }
+    }
+    return count;
+}
+
+} // namespace
+
+std::string_view to_string(State state) noexcept
+{
+    constexpr std::array<std::string_view, 10> names{"CLOSED",     "SYN_SENT",   "SYN_RECEIVED", "ESTABLISHED",
+                                                     "FIN_WAIT_1", "FIN_WAIT_2", "CLOSE_WAIT",   "CLOSING",
+                                                     "LAST_ACK",   "TIME_WAIT"};
+    return names[static_cast<std::size_t>(state)];
+}
+
+bool RateLimit::allow(TimePoint now) noexcept
+{
+    if (now - since >= std::chrono::seconds{1}) {
+        since = now;
+        left = per_second;
+    }
+    if (left == 0) {
+        return false;
+    }
+    --left;
+    return true;
+}
+
+Core::Core(Loop& on, Output& way_out, PortAllocator& allocator, telemetry::CoreCounters& numbers,
+           const StackOptions& chosen)
+    : loop{on}, output{way_out}, ports{allocator}, counters{numbers}, options{chosen}, random{chosen.random_seed},
+      sequence_key{derive(chosen.secret, 1)}, timestamp_key{derive(chosen.secret, 2)},
+      table{derive(chosen.secret, 3), chosen.connection_limit + chosen.half_open_limit + chosen.time_wait_limit},
+      buffers{chosen.buffer_limit}, challenges{chosen.challenge_acks_per_second}, resets{chosen.resets_per_second}
+{
+}
+
+Core::~Core()
+{
+    for (std::size_t slot = 0; slot < table.slots();) {
+        TableEntry* const entry = table.at(slot);
+        if (entry == nullptr) {
+            ++slot;
+        } else if (entry->kind == EntryKind::connection) {
+            terminate(static_cast<Connection&>(*entry), Failure::aborted);
+        } else if (entry->kind == EntryKind::half_open) {
+            drop_half_open(static_cast<HalfOpen&>(*entry));
+        } else {
+            drop_time_wait(static_cast<TimeWait&>(*entry));
+        }
+    }
+    // Streams may outlive the stack: theirs are left to them.
+    while (Connection* connection = all) {
+        all = connection->all_next;
+        complete_pending(*connection, boost::asio::error::operation_aborted);
+        connection->receive.release(buffers);
+        connection->unread = 0;
+        Listener* const from = std::exchange(connection->from, nullptr);
+        if (from != nullptr && --from->connections == 0 && from->closed && !from->posted) {
+            delete from;
+        }
+        connection->core = nullptr;
+        if (!connection->has_handle) {
+            delete connection;
+        }
+    }
+    for (const auto& [endpoint, listener] : listeners) {
+        if (listener->posted) {
+            listener->core = nullptr;
+        } else {
+            delete listener;
+        }
+    }
+}
+
+Listener* Core::find_listener(const wire::Endpoint& local) noexcept
+{
+    const auto found = listeners.find(local);
+    return found != listeners.end() ? found->second : nullptr;
+}
+
+Stack::Stack(Loop& loop, Output& output, PortAllocator& ports, telemetry::CoreCounters& counters,
+             const StackOptions& options)
+    : loop_{loop}, core_{std::make_unique<Core>(loop, output, ports, counters, options)}
+{
+}
+
+Stack::~Stack() = default;
+
+void Stack::input(packet::Packet&& packet, const wire::ParsedPacket& parsed) noexcept
+{
+    const packet::Packet owned = std::move(packet);
+    Core& core = *core_;
+    core.count(Counter::tcp_segments_received);
+    if (!answerable(parsed)) {
+        core.counters.drop(DropReason::source_address_invalid);
+        return;
+    }
+    const Segment segment = read_segment(owned.bytes(), parsed);
+    TableEntry* entry = core.table.find(parsed.destination, parsed.destination_port, parsed.source, parsed.source_port);
+    if (entry == nullptr) {
+        TableEntry ends{EntryKind::connection, &core};
+        ends.local = parsed.destination;
+        ends.remote = parsed.source;
+        ends.local_port = parsed.destination_port;
+        ends.remote_port = parsed.source_port;
+        if (Listener* listener = core.find_listener(ends.local_endpoint())) {
+            listener_segment_arrives(core, *listener, ends, segment, nullptr);
+        } else {
+            core.counters.drop(DropReason::tcp_no_connection);
+            answer_with_reset(core, ends, segment);
+        }
+        return;
+    }
+    switch (entry->kind) {
+    case EntryKind::connection:
+        segment_arrives(static_cast<Connection&>(*entry), segment);
+        break;
+    case EntryKind::half_open:
+        half_open_segment_arrives(static_cast<HalfOpen&>(*entry), segment);
+        break;
+    case EntryKind::time_wait:
+        time_wait_segment_arrives(static_cast<TimeWait&>(*entry), segment);
+        break;
+    }
+}
+
+bool Stack::icmp_error(const wire::IcmpError& error) noexcept { return icmp_error_arrives(*core_, error); }
+
+void Stack::flush() noexcept
+{
+    Core& core = *core_;
+    Connection* connection = std::exchange(core.dirty_first, nullptr);
+    core.dirty_last = nullptr;
+    while (connection != nullptr) {
+        Connection& one = *connection;
+        connection = one.next_dirty;
+        one.dirty = false;
+        if (one.state == State::closed) {
+            retire(one);
+        } else if (!output(one)) {
+            mark_dirty(one);
+        }
+    }
+    free_dead(core);
+}
+
+bool Stack::has_pending_output() const noexcept { return core_->dirty_first != nullptr; }
+
+bool Stack::listen(const wire::Endpoint& local, const ListenOptions& options, AcceptHandler handler)
+{
+    if (core_->find_listener(local) != nullptr) {
+        return false;
+    }
+    core_->listeners.emplace(local, new Listener{*core_, local, options, std::move(handler)});
+    return true;
+}
+
+void Stack::unlisten(const wire::Endpoint& local) noexcept
+{
+    Core& core = *core_;
+    Listener* const listener = core.find_listener(local);
+    if (listener == nullptr) {
+        return;
+    }
+    abort_where(core, [&](const TableEntry& entry) {
+        return entry.local_port == local.port && entry.local == local.address &&
+               (entry.kind == EntryKind::half_open ||
+                (entry.kind == EntryKind::connection && static_cast<const Connection&>(entry).queued_to_accept));
+    });
+    core.listeners.erase(local);
+    listener->closed = true;
+    ++core.closed_listeners;
+    free_if_unused(*listener);
+}
+
+void Stack::start_connect(const wire::Endpoint& local, const wire::Endpoint& remote, const ConnectionOptions& options,
+                          ConnectOperation& operation) noexcept
+{
+    tcp::start_connect(*core_, local, remote, options, operation, operation.connection);
+}
+
+std::tuple<ErrorCode, Stream> Stack::ConnectOperation::result() noexcept
+{
+    if (connection == nullptr) {
+        return {error_, Stream{loop_.get_executor()}};
+    }
+    return {error_, StreamAccess::make(loop_, *connection)};
+}
+
+std::size_t Stack::abort_address(const wire::IpAddress& local) noexcept
+{
+    return abort_where(*core_, [&](const TableEntry& entry) { return entry.local == local; });
+}
+
+std::size_t Stack::abort_all() noexcept
+{
+    return abort_where(*core_, [](const TableEntry&) { return true; });
+}
+
+std::size_t Stack::visit(std::size_t cursor, std::size_t limit,
+                         const std::function<void(const ConnectionInfo&)>& visitor) const
+{
+    const ConnectionTable& table = core_->table;
+    for (; cursor < table.slots() && limit != 0; ++cursor) {
+        if (const TableEntry* entry = table.at(cursor)) {
+            visitor(describe(*entry));
+            --limit;
+        }
+    }
+    return cursor < table.slots() ? cursor : 0;
+}
+
+StackUsage Stack::usage() const noexcept
+{
+    return {core_->connections, core_->half_open, core_->time_wait, core_->buffers.used(), core_->buffers.cached()};
+}
+
+} // namespace sluice::tcp
