@@ -44,7 +44,7 @@ struct MemoryFacts {
 };
 
 /// Capabilities that ports need (capabilities(7)).
-enum class Capability : std::uint8_t { net_admin, net_raw, ipc_lock, sys_admin, bpf, perfmon };
+enum class Capability : std::uint8_t { net_admin, net_raw, ipc_lock, sys_admin };
 
 /// Facts about this machine. Control thread.
 class HostProbe {
@@ -100,6 +100,9 @@ struct MachineReport {
     std::vector<MachineError> errors{};   ///< The node cannot start
     std::vector<MachineError> warnings{}; ///< It can, but this is unlikely to be meant
 };
+
+/// Why `memory: {hugepages: required}` cannot be met. `wanted` is more than what is free.
+[[nodiscard]] MachineError hugepages_missing(std::uint64_t wanted, const MemoryFacts& memory);
 
 /// Everything at once.
 [[nodiscard]] MachineReport check_machine(const MachineRequest& request, const HostProbe& host);

@@ -36,10 +36,13 @@ public:
 
     /// For drivers.
     [[nodiscard]] rte_mempool* mempool() const noexcept { return mempool_; }
+    /// Does it lie in one piece? AF_XDP needs that.
+    [[nodiscard]] bool is_contiguous() const noexcept;
     /// Takes over a received buffer of this pool, in one segment.
     [[nodiscard]] packet::Packet adopt(rte_mbuf* buffer) noexcept;
-    /// Gives a packet of some DpdkPool to a driver: the buffer now says what the packet said.
-    [[nodiscard]] static rte_mbuf* surrender(packet::Packet& packet) noexcept;
+    /// The driver's view of a packet of some DpdkPool. Once a driver has accepted it, release() the packet.
+    [[nodiscard]] static rte_mbuf* lend(const packet::Packet& packet) noexcept;
+    /// Does it come from a DpdkPool?
     [[nodiscard]] static bool owns(const packet::Packet& packet) noexcept;
 
 private:

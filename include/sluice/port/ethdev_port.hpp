@@ -14,7 +14,8 @@ enum class InterfaceDriver : std::uint8_t { af_xdp, af_packet };
 
 /// A kernel interface; the kernel should use it for nothing else.
 struct InterfaceDevice {
-    std::string interface{};
+    std::string interface {
+    };
     InterfaceDriver driver = InterfaceDriver::af_xdp;
 };
 /// DPDK's --vdev, "net_memif0,role=client,...".
@@ -72,8 +73,9 @@ public:
     /// One line for the start-up report: driver, queues, copy mode, descriptors.
     [[nodiscard]] std::string describe() const;
 
+    struct State; ///< Private to src/port
+
 private:
-    struct State;
     explicit EthdevPort(std::unique_ptr<State> state) noexcept;
     std::unique_ptr<State> state_;
 };

@@ -29,6 +29,7 @@ struct Statistics {
     std::uint64_t transmit_dropped = 0; ///< Refused by the device
     std::uint64_t copies = 0;           ///< Packets that had to be copied to be sent or received
     std::uint64_t slow_calls = 0;       ///< Driver calls that took longer than 1 ms
+    std::uint64_t receive_starved = 0;  ///< Calls of receive() that found no frames and no free buffer to put one in
 };
 
 class Port {
