@@ -37,8 +37,8 @@ void FlowTable::Free::operator()(void* memory) const noexcept { std::free(memory
 
 std::size_t FlowTable::bucket_count(std::uint32_t capacity) noexcept
 {
-    // Two keys a flow at three quarters full; never so few that a probe would meet a bucket twice.
-    return std::max<std::size_t>(maximum_distance + 1, (std::size_t{capacity} * 8 + 3 * slots - 1) / (3 * slots));
+    // Two keys a flow, three quarters full; never so few that a search would meet a bucket twice.
+    return maximum_distance + 1 + std::size_t{capacity} * 8 / (3 * slots);
 }
 
 std::size_t FlowTable::memory_for(std::uint32_t capacity) noexcept
@@ -49,7 +49,8 @@ std::size_t FlowTable::memory_for(std::uint32_t capacity) noexcept
 
 FlowTable::FlowTable(std::uint32_t capacity, const HashKey& key)
     : capacity_{std::clamp<std::uint32_t>(capacity, 1, maximum_capacity)}, buckets_count_{bucket_count(capacity_)},
-      key_{key}, buckets_{static_cast<Bucket*>(allocate(buckets_count_ * sizeof(Bucket)))},
+      steps_{buckets_count_ / (maximum_distance + 1)}, key_{key}, buckets_{static_cast<Bucket*>(
+                                                                      allocate(buckets_count_ * sizeof(Bucket)))},
       records_{static_cast<Flow*>(allocate(capacity_ * sizeof(Flow)))}, checks_{static_cast<std::uint32_t*>(allocate(
                                                                             capacity_ * sizeof(std::uint32_t)))}
 {
@@ -127,7 +128,7 @@ FlowTable::Match FlowTable::find(const FiveTuple& tuple, std::uint64_t hash, Tim
         if (bucket.past == 0) {
             break;
         }
-        position = next_bucket(position);
+        position = next_bucket(position, hash);
     }
     return {};
 }
@@ -136,7 +137,7 @@ bool FlowTable::link(std::uint64_t hash, std::uint32_t reference) noexcept
 {
     const std::size_t home = bucket_of(hash);
     std::size_t position = home;
-    for (std::size_t distance = 0; distance <= maximum_distance; ++distance, position = next_bucket(position)) {
+    for (std::size_t distance = 0; distance <= maximum_distance; ++distance, position = next_bucket(position, hash)) {
         Bucket& bucket = buckets_[position];
         const unsigned vacant = matching(bucket, 0);
         if (vacant == 0) {
@@ -145,7 +146,7 @@ bool FlowTable::link(std::uint64_t hash, std::uint32_t reference) noexcept
         const auto slot = static_cast<std::size_t>(std::countr_zero(vacant));
         bucket.tags[slot] = tag_of(hash);
         bucket.references[slot] = reference;
-        for (std::size_t passed = home; passed != position; passed = next_bucket(passed)) {
+        for (std::size_t passed = home; passed != position; passed = next_bucket(passed, hash)) {
             ++buckets_[passed].past;
         }
         return true;
@@ -157,7 +158,7 @@ void FlowTable::unlink(std::uint64_t hash, std::uint32_t reference) noexcept
 {
     const std::size_t home = bucket_of(hash);
     std::size_t position = home;
-    for (std::size_t distance = 0; distance <= maximum_distance; ++distance, position = next_bucket(position)) {
+    for (std::size_t distance = 0; distance <= maximum_distance; ++distance, position = next_bucket(position, hash)) {
         Bucket& bucket = buckets_[position];
         for (unsigned matches = matching(bucket, tag_of(hash)); matches != 0; matches &= matches - 1) {
             const auto slot = static_cast<std::size_t>(std::countr_zero(matches));
@@ -165,7 +166,7 @@ void FlowTable::unlink(std::uint64_t hash, std::uint32_t reference) noexcept
                 continue;
             }
             bucket.tags[slot] = 0;
-            for (std::size_t passed = home; passed != position; passed = next_bucket(passed)) {
+            for (std::size_t passed = home; passed != position; passed = next_bucket(passed, hash)) {
                 --buckets_[passed].past;
             }
             return;

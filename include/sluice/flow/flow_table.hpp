@@ -7,7 +7,8 @@
 //   └──────────────────────────────┘        └───────────────────┘        └─────────┘  not touched by packets
 //
 // The index is open addressing over buckets of one cache line. Keys are hashed with a secret, so nobody outside can
-// choose collisions; a key lives at most `maximum_distance` buckets from its own, so no lookup ever degenerates.
+// choose collisions. A key whose bucket is full goes on by a step of its own (double hashing: full buckets do not grow
+// into neighbourhoods), at most `maximum_distance` times, so no lookup ever degenerates.
 #pragma once
 
 #include <sluice/base/time.hpp>
@@ -127,7 +128,7 @@ public:
 private:
     static constexpr unsigned tick_shift = 26; ///< Ticks of 67 ms; 32 bits of them last nine years of uptime.
     static constexpr std::size_t slots = 10;
-    static constexpr std::size_t maximum_distance = 8;
+    static constexpr std::size_t maximum_distance = 15;
     static constexpr std::uint32_t nobody = ~std::uint32_t{0};
 
     struct alignas(64) Bucket {
@@ -161,9 +162,10 @@ private:
         const auto tag = static_cast<std::uint16_t>(hash);
         return tag == 0 ? std::uint16_t{1} : tag;
     }
-    [[nodiscard]] std::size_t next_bucket(std::size_t bucket) const noexcept
+    [[nodiscard]] std::size_t next_bucket(std::size_t bucket, std::uint64_t hash) const noexcept
     {
-        return bucket + 1 == buckets_count_ ? 0 : bucket + 1;
+        const std::size_t next = bucket + 1 + (hash >> 16U) % steps_;
+        return next < buckets_count_ ? next : next - buckets_count_;
     }
     [[nodiscard]] static unsigned matching(const Bucket& bucket, std::uint16_t tag) noexcept;
     [[nodiscard]] bool link(std::uint64_t hash, std::uint32_t reference) noexcept;
@@ -174,6 +176,7 @@ private:
 
     std::uint32_t capacity_;
     std::size_t buckets_count_;
+    std::size_t steps_; ///< How many different steps there are: so few that none comes round within the distance
     HashKey key_;
     std::unique_ptr<Bucket[], Free> buckets_;
     std::unique_ptr<Flow[], Free> records_;
