@@ -216,7 +216,7 @@ void Cache::transmit(AdjacencyIndex neighbour, packet::Packet&& ip, TimePoint no
 {
     const std::optional<std::uint32_t> slot = slot_of(neighbour);
     if (!slot) {
-        counters_.drop(DropReason::neighbour_failed);
+        counters_.drop(neighbour ? DropReason::neighbour_failed : DropReason::neighbour_table_full);
         return;
     }
     Entry& entry = entries_[*slot];

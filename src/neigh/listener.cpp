@@ -29,6 +29,11 @@ bool contains(std::span<const wire::IpAddress> groups, const wire::IpAddress& gr
 
 void Listener::change(const Table* previous, const Table& next, TimePoint now) noexcept
 {
+    for (std::uint8_t port = 0; port < reports_.size(); ++port) {
+        if (next.interface(port) == nullptr) {
+            reports_[port] = {};
+        }
+    }
     for (const Interface& interface : next.interfaces) {
         const std::span<const wire::IpAddress> before = groups_of(previous, interface.port);
         const std::span<const wire::IpAddress> after = groups_of(&next, interface.port);
@@ -44,17 +49,21 @@ void Listener::change(const Table* previous, const Table& next, TimePoint now) n
             link_up(interface.port, now);
         }
     }
+    arm();
 }
 
 void Listener::link_up(std::uint8_t port, TimePoint now) noexcept
 {
-    reports_[port] = {now, robustness, reports_[port].answer};
+    reports_[port].join = now;
+    reports_[port].joins_left = robustness;
+    arm();
 }
 
 void Listener::query(std::uint8_t port, Duration maximum_delay, TimePoint now) noexcept
 {
     // Half of what is allowed: other listeners answer at random, so a fixed share serves as well, and tests can tell.
     reports_[port].answer = std::min(reports_[port].answer, now + maximum_delay / 2);
+    arm();
 }
 
 void Listener::advance(const Table& table, TimePoint now) noexcept
@@ -74,15 +83,15 @@ void Listener::advance(const Table& table, TimePoint now) noexcept
                                   table.groups[index]);
         }
     }
+    arm();
 }
 
-TimePoint Listener::next_deadline() const noexcept
+void Listener::arm() noexcept
 {
-    TimePoint deadline = never;
+    next_ = never;
     for (const Reports& each : reports_) {
-        deadline = std::min({deadline, each.join, each.answer});
+        next_ = std::min({next_, each.join, each.answer});
     }
-    return deadline;
 }
 
 } // namespace sluice::neigh

@@ -20,7 +20,7 @@ public:
     void query(std::uint8_t port, Duration maximum_delay, TimePoint now) noexcept;
 
     void advance(const Table& table, TimePoint now) noexcept;
-    [[nodiscard]] TimePoint next_deadline() const noexcept;
+    [[nodiscard]] TimePoint next_deadline() const noexcept { return next_; }
 
 private:
     struct Reports {
@@ -29,7 +29,10 @@ private:
         TimePoint answer = never; ///< The answer to a query
     };
 
+    void arm() noexcept;
+
     Frames& frames_;
+    TimePoint next_ = never; ///< The earliest of all reports
     std::array<Reports, Adjacencies::maximum_port + 1> reports_{};
 };
 
