@@ -68,6 +68,8 @@ public:
 
 private:
     class Lane;
+    void send_due(std::uint16_t queue, TimePoint now) noexcept;
+    [[nodiscard]] static FaultCounts sum(const std::vector<std::unique_ptr<Lane>>& lanes) noexcept;
 
     Port& inner_;
     const Clock& clock_;

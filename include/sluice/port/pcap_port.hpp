@@ -40,7 +40,7 @@ public:
     [[nodiscard]] int descriptor(std::uint16_t) const noexcept override { return -1; }
     [[nodiscard]] bool link_up() const noexcept override { return true; }
     void refresh() noexcept override {}
-    /// receive_dropped counts frames that are longer than a buffer; copies every frame received.
+    /// `copies` counts every frame received.
     [[nodiscard]] Statistics statistics() const noexcept override;
     void accept_mac(const wire::MacAddress&) noexcept override {}
 
@@ -50,6 +50,7 @@ public:
 private:
     struct Queue;
     explicit PcapReplayPort(PcapReplayOptions options);
+    void make_queues(std::size_t longest);
 
     PcapReplayOptions options_;
     Capabilities capabilities_;

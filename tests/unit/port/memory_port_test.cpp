@@ -1,3 +1,5 @@
+#include "frames.hpp"
+
 #include <sluice/packet/heap_pool.hpp>
 #include <sluice/port/memory_port.hpp>
 
@@ -5,26 +7,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <poll.h>
 #include <set>
 #include <thread>
 
 namespace sluice::port {
 namespace {
-
-packet::Packet numbered(packet::Pool& pool, std::uint32_t number, std::size_t size = 64)
-{
-    packet::Packet frame = pool.allocate();
-    if (frame) {
-        std::byte* const bytes = frame.append(size);
-        std::memset(bytes, 0, size);
-        store32(bytes + 14, number);
-    }
-    return frame;
-}
-
-std::uint32_t number_of(const packet::Packet& frame) { return load32(frame.data() + 14); }
 
 bool readable(int descriptor)
 {
