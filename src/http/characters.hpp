@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace sluice::http {
@@ -72,11 +73,42 @@ inline constexpr std::array<std::uint8_t, 256> character_table = make_character_
                             : static_cast<unsigned>(lower(character) - 'a' + 10);
 }
 
+[[nodiscard]] constexpr bool is_white_space(char character) noexcept { return character == ' ' || character == '\t'; }
+
 [[nodiscard]] constexpr std::string_view trim_white_space(std::string_view text) noexcept
 {
-    const std::size_t first = text.find_first_not_of(" \t");
-    return first == std::string_view::npos ? std::string_view{}
-                                           : text.substr(first, text.find_last_not_of(" \t") - first + 1);
+    while (!text.empty() && is_white_space(text.front())) {
+        text.remove_prefix(1);
+    }
+    while (!text.empty() && is_white_space(text.back())) {
+        text.remove_suffix(1);
+    }
+    return text;
+}
+
+/// The first byte that is no value_character, or npos. Eight bytes at a time: values are most of what a head consists
+/// of.
+[[nodiscard]] inline std::size_t find_non_value(std::string_view text) noexcept
+{
+    constexpr std::uint64_t ones = 0x0101010101010101ULL;
+    constexpr std::uint64_t high_bits = ones * 0x80;
+    std::size_t at = 0;
+    for (; text.size() - at >= 8; at += 8) {
+        std::uint64_t word;
+        std::memcpy(&word, text.data() + at, 8);
+        const std::uint64_t below_space = (word - ones * 0x20) & ~word;
+        const std::uint64_t not_delete = word ^ (ones * 0x7f);
+        const std::uint64_t is_delete = (not_delete - ones) & ~not_delete;
+        if (((below_space | is_delete) & high_bits) != 0) {
+            break; // a control, or a tab: looked at one by one
+        }
+    }
+    for (; at < text.size(); ++at) {
+        if (!is(value_character, text[at])) {
+            return at;
+        }
+    }
+    return std::string_view::npos;
 }
 
 } // namespace sluice::http

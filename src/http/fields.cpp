@@ -24,7 +24,7 @@ bool is_token(std::string_view text) noexcept { return !text.empty() && all(toke
 
 bool is_field_value(std::string_view text) noexcept
 {
-    return all(value_character, text) && trim_white_space(text).size() == text.size();
+    return find_non_value(text) == std::string_view::npos && trim_white_space(text).size() == text.size();
 }
 
 std::uint16_t Fields::tag_of(std::string_view name) noexcept

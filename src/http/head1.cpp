@@ -65,10 +65,8 @@ Expected<void, Reason> parse_field_line(std::string_view line, std::uint16_t fie
         return failure(Reason::field_name_invalid);
     }
     const std::string_view value = trim_white_space(line.substr(colon + 1));
-    for (const char character : value) {
-        if (!is(value_character, character)) {
-            return failure(reason_for_control(character));
-        }
+    if (const std::size_t bad = find_non_value(value); bad != std::string_view::npos) {
+        return failure(reason_for_control(value[bad]));
     }
     if (fields.size() >= field_limit) {
         return failure(Reason::too_many_fields);
@@ -93,9 +91,8 @@ static Expected<Version, Reason> parse_version(std::string_view text)
 
 static Expected<void, Reason> check_printable(std::string_view line)
 {
-    const auto found = std::ranges::find_if_not(line, [](char character) { return is(value_character, character); });
-    if (found != line.end()) {
-        return failure(reason_for_control(*found));
+    if (const std::size_t bad = find_non_value(line); bad != std::string_view::npos) {
+        return failure(reason_for_control(line[bad]));
     }
     return {};
 }
@@ -189,7 +186,7 @@ Expected<void, Reason> RequestParser::parse_request_line(std::string_view line)
     }
     head_.method.assign(method);
     const std::string_view target = line.substr(first + 1, last - first - 1);
-    if (target.empty() || target.find_first_of(" \t") != std::string_view::npos) {
+    if (target.empty() || std::ranges::any_of(target, is_white_space)) {
         return failure(Reason::request_line_invalid);
     }
     const auto version = parse_version(line.substr(last + 1));
