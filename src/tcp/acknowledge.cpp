@@ -74,23 +74,22 @@ bool advance(Connection& connection, const Segment& segment) noexcept
     return true;
 }
 
-/// Returns whether the offered window changed.
-bool update_window(Connection& connection, const Segment& segment) noexcept
+/// Returns whether the offered window changed. Besides RFC 9293's order of sequence numbers, an acknowledgment that
+/// advances always brings its window: on a retransmitted segment (an old sequence number) the old window would
+/// otherwise be counted from the new SND.UNA and reach beyond what was offered. Among equals the larger one is the
+/// later: edges do not retreat.
+bool update_window(Connection& connection, const Segment& segment, bool advances) noexcept
 {
-    if (segment.acknowledgment < connection.snd_una) {
-        return false;
-    }
-    const bool newer = connection.snd_wl1 < segment.sequence ||
-                       (connection.snd_wl1 == segment.sequence && connection.snd_wl2 <= segment.acknowledgment);
-    if (!newer) {
-        return false;
-    }
     const std::uint32_t window = std::uint32_t{segment.window} << connection.snd_scale;
+    const bool newer = advances || connection.snd_wl1 < segment.sequence ||
+                       (connection.snd_wl1 == segment.sequence && window > connection.snd_wnd);
+    if (segment.acknowledgment < connection.snd_una || !newer) {
+        return false;
+    }
     const bool changed = window != connection.snd_wnd;
     connection.snd_wnd = window;
     connection.snd_wnd_maximum = std::max(connection.snd_wnd_maximum, window);
     connection.snd_wl1 = segment.sequence;
-    connection.snd_wl2 = segment.acknowledgment;
     if (changed) {
         mark_dirty(connection);
     }
@@ -113,7 +112,7 @@ bool process_acknowledgment(Connection& connection, const Segment& segment) noex
     if (advances && !advance(connection, segment)) {
         return false;
     }
-    const bool window_changed = update_window(connection, segment);
+    const bool window_changed = update_window(connection, segment, advances);
     if (advances || segment.acknowledgment != connection.snd_una || connection.in_flight() == 0) {
         return true;
     }

@@ -60,7 +60,6 @@ void note_peer(Connection& connection, const Segment& segment) noexcept
     }
     connection.snd_wnd = connection.snd_wnd_maximum = segment.window; // Never scaled in a SYN.
     connection.snd_wl1 = segment.sequence;
-    connection.snd_wl2 = segment.acknowledgment;
 }
 
 } // namespace

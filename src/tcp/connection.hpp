@@ -59,7 +59,6 @@ struct Connection final : TableEntry, TimerNode {
     Sequence snd_una;
     Sequence snd_nxt; ///< One past the highest sequence number sent.
     Sequence snd_wl1;
-    Sequence snd_wl2;
     std::uint32_t snd_wnd = 0;
     std::uint32_t snd_wnd_maximum = 0;
     std::uint32_t unacknowledged = 0; ///< Bytes in `send`; byte 0 is snd_una.

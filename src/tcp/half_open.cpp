@@ -118,7 +118,6 @@ Connection* promote(HalfOpen& record, Listener& listener, const Segment& segment
     }
     connection.snd_wnd = connection.snd_wnd_maximum = std::uint32_t{segment.window} << connection.snd_scale;
     connection.snd_wl1 = segment.sequence;
-    connection.snd_wl2 = segment.acknowledgment;
     if (record.count == 0) {
         // The record has no room for when the SYN-ACK left, but its timer tells.
         connection.rtt.sample(core.now() + first_syn_ack_timeout - record.deadline());

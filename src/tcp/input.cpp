@@ -144,7 +144,6 @@ void process_acceptable(Connection& connection, const Segment& segment) noexcept
         connection.snd_una = connection.snd_nxt; // The SYN occupies no byte of the send buffer.
         connection.snd_wnd = std::uint32_t{segment.window} << connection.snd_scale;
         connection.snd_wl1 = segment.sequence;
-        connection.snd_wl2 = segment.acknowledgment;
         established(connection);
     }
     if (!process_acknowledgment(connection, segment)) {
