@@ -85,7 +85,7 @@ void FirstForwarder::send(std::uint8_t port, Bytes frame) noexcept
 
 void FirstForwarder::set_address(std::uint8_t port, const wire::IpAddress& address, const wire::MacAddress&, vrrp::Ownership ownership) noexcept
 {
-    neighbours_.set_ownership(port, address, static_cast<neigh::Ownership>(ownership), context_.now);
+    neighbours_.set_ownership(port, address, static_cast<neigh::Ownership>(ownership));
 }
 
 void FirstForwarder::announce(std::uint8_t port, const wire::IpAddress& address, const wire::MacAddress& virtual_mac) noexcept

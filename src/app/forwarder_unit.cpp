@@ -31,6 +31,24 @@ bool is_virtual_router(const wire::MacAddress& mac) noexcept
     return prefix == 0x00005e00U && (family == 1 || family == 2);
 }
 
+/// The identifier of an echo reply when it is one that probes use: it says whose the reply is, as a port would.
+std::optional<std::uint16_t> answered_probe(Bytes frame, const wire::ParsedPacket& parsed) noexcept
+{
+    if (!parsed.is_ip() || parsed.is_fragment) {
+        return {};
+    }
+    const bool icmp = parsed.is_v4() ? parsed.protocol == wire::protocol::icmp : parsed.protocol == wire::protocol::icmpv6;
+    if (!icmp) {
+        return {};
+    }
+    const wire::Icmp message{frame.data() + parsed.transport_offset};
+    const std::uint8_t reply = parsed.is_v4() ? wire::icmp_type::echo_reply : wire::icmpv6_type::echo_reply;
+    if (message.type() != reply || !flow::local_ports::probes.contains(message.identifier())) {
+        return {};
+    }
+    return message.identifier();
+}
+
 } // namespace
 
 ForwarderUnit::ForwarderUnit(CoreContext& context, IpOutput& output, FirstForwarder* first, WorkerUnit* worker, std::size_t flows)
@@ -157,7 +175,11 @@ void ForwarderUnit::act(packet::Packet&& packet, wire::ParsedPacket& parsed, con
                           verdict.ports_learned);
         return;
     case l4::Action::local:
-        give_to_first(std::move(packet), parsed);
+        if (const auto port = answered_probe(std::as_const(packet).bytes(), parsed)) {
+            give_to_worker(std::move(packet), parsed, flow::shard_of_local_port(*port));
+        } else {
+            give_to_first(std::move(packet), parsed);
+        }
         return;
     case l4::Action::reset:
         context_.counters.drop(verdict.reason);

@@ -31,14 +31,11 @@ Node::Node(const Clock& clock, Layout layout, std::vector<std::unique_ptr<port::
 
 Node::~Node() { stop(); }
 
-void Node::start(std::function<void(const CoreRole&)> prologue, std::function<void(const CoreRole&)> epilogue)
+void Node::start(std::function<void(const CoreRole&, const std::function<void()>&)> around)
 {
     for (const auto& core : cores_) {
-        threads_.emplace_back([this, prologue, epilogue, running = core.get()] {
-            const CoreRole& role = shared_.layout.cores[running->index()];
-            prologue(role);
-            running->run(stop_);
-            epilogue(role);
+        threads_.emplace_back([this, around, running = core.get()] {
+            around(shared_.layout.cores[running->index()], [this, running] { running->run(stop_); });
         });
     }
 }

@@ -36,8 +36,9 @@ public:
 
     // ---- Control thread ----
 
-    /// Starts a thread per core; each calls `prologue` first (pinning, registration with EAL) and `epilogue` last.
-    void start(std::function<void(const CoreRole&)> prologue, std::function<void(const CoreRole&)> epilogue);
+    /// Starts a thread per core. Each calls `around` with its role and what it has to run: the place for pinning and for
+    /// registration with EAL.
+    void start(std::function<void(const CoreRole&, const std::function<void()>&)> around);
     /// Ends the threads. Idempotent.
     void stop();
 

@@ -1,5 +1,7 @@
 #include "worker_unit.hpp"
 
+#include "datagrams.hpp"
+
 namespace sluice::app {
 namespace {
 
@@ -47,17 +49,25 @@ WorkerUnit::WorkerUnit(CoreContext& context, IpOutput& output, EventSender& even
     : context_{context}, output_{output}, events_{events}, access_records_{access_records}, loop_{context.shared.clock},
       ports_{context.shared.secret, flow::local_ports::workers, shards_of(context.shared.layout, *context.role().worker)},
       stack_{loop_, *this, ports_, context.counters, stack_options(context, budget)}, tls_buffers_{budget.tls_blocks},
-      proxy_{{loop_, stack_, tls_buffers_, gate_, context.counters, *this}, proxy_options(context, budget)}
+      proxy_{{loop_, stack_, tls_buffers_, gate_, context.counters, *this}, proxy_options(context, budget)},
+      probes_{{loop_, stack_, tls_buffers_, *this},
+              {flow::local_ports::probes, shards_of(context.shared.layout, *context.role().worker), random_secret()}}
 {
 }
 
 void WorkerUnit::apply(const control::Snapshot& snapshot) noexcept
 {
-    if (plan_ == snapshot.proxy) {
-        return;
+    if (plan_ != snapshot.proxy) {
+        plan_ = snapshot.proxy;
+        if (!proxy_.apply(*plan_)) {
+            context_.counters.count(telemetry::Counter::listen_failures);
+        }
     }
-    plan_ = snapshot.proxy;
-    static_cast<void>(proxy_.apply(*plan_));
+    const auto& probes = snapshot.probes[*context_.role().worker];
+    if (probe_plan_ != probes) {
+        probe_plan_ = probes;
+        probes_.apply(*probe_plan_);
+    }
 }
 
 void WorkerUnit::receive(packet::Packet&& frame, const wire::ParsedPacket& parsed) noexcept
@@ -73,11 +83,29 @@ void WorkerUnit::receive(packet::Packet&& frame, const wire::ParsedPacket& parse
         stack_.input(std::move(frame), parsed);
         return;
     }
-    const auto error = wire::parse_icmp_error(std::as_const(frame).bytes(), parsed);
-    if (!error || !stack_.icmp_error(*error)) {
-        context_.counters.drop(DropReason::icmp_unmatched);
+    const Bytes bytes = std::as_const(frame).bytes();
+    if (parsed.protocol == wire::protocol::udp) {
+        probes_.udp_received(parsed.destination_port, {parsed.source, parsed.source_port},
+                             bytes.subspan(parsed.payload_offset, parsed.payload_size()));
+    } else {
+        receive_icmp(bytes, parsed);
     }
     frame.reset();
+}
+
+void WorkerUnit::receive_icmp(Bytes frame, const wire::ParsedPacket& parsed) noexcept
+{
+    const auto error = wire::parse_icmp_error(frame, parsed);
+    if (!error) {
+        const std::byte* message = frame.data() + parsed.transport_offset;
+        probes_.echo_received(wire::Icmp{message}.identifier(), parsed.source, load16(message + 6));
+        return;
+    }
+    if (error->quoted.protocol != wire::protocol::tcp) {
+        probes_.unreachable(error->quoted.source_port, error->quoted.destination);
+    } else if (!stack_.icmp_error(*error)) {
+        context_.counters.drop(DropReason::icmp_unmatched);
+    }
 }
 
 bool WorkerUnit::run() noexcept
@@ -131,6 +159,57 @@ void WorkerUnit::record_access(const proxy::AccessRecord& record) noexcept
     if (!access_records_.push(proxy::as_bytes(record))) {
         context_.counters.count(telemetry::Counter::access_records_discarded);
     }
+}
+
+std::uint64_t WorkerUnit::own_drops() noexcept
+{
+    std::uint64_t total = context_.counters.get(telemetry::Counter::pool_exhausted) + context_.counters.get(telemetry::Counter::turns_late);
+    for (const DropReason reason : {DropReason::transmit_full, DropReason::handoff_full, DropReason::pool_empty}) {
+        total += context_.counters.get(reason);
+    }
+    for (const port::Port* port : context_.shared.ports) {
+        const port::Statistics statistics = port->statistics();
+        total += statistics.receive_dropped + statistics.transmit_dropped;
+    }
+    return total;
+}
+
+bool WorkerUnit::port_up(const wire::IpAddress& server) noexcept
+{
+    const auto route = output_.find({}, server);
+    return route && context_.shared.ports[route->next_hop.port]->link_up();
+}
+
+bool WorkerUnit::send_udp(const wire::Endpoint& local, const wire::Endpoint& server, Bytes payload) noexcept
+{
+    packet::Packet packet = make_udp(context_.reserve, local, server, payload);
+    if (!packet) {
+        return false;
+    }
+    output_.send(std::move(packet), {}, local.address, server.address);
+    return true;
+}
+
+bool WorkerUnit::send_echo(const wire::IpAddress& local, const wire::IpAddress& server, std::uint16_t identifier, std::uint16_t sequence) noexcept
+{
+    packet::Packet packet = make_echo_request(context_.reserve, local, server, identifier, sequence);
+    if (!packet) {
+        return false;
+    }
+    output_.send(std::move(packet), {}, local, server);
+    return true;
+}
+
+void WorkerUnit::decided(const probe::ServerCheck& check, const health::Decision& decision) noexcept
+{
+    telemetry::Event event;
+    event.time = context_.now;
+    event.kind = telemetry::EventKind::health;
+    event.subject = std::string_view{check.server->pool() + '/' + check.server->name()};
+    event.from = health::text(decision.from);
+    event.to = health::text(decision.to);
+    event.reason = std::string_view{health::words(decision.cause)};
+    events_.send(event);
 }
 
 } // namespace sluice::app

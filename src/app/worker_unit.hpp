@@ -5,6 +5,7 @@
 #include "events.hpp"
 #include "ip_output.hpp"
 
+#include <sluice/probe/runner.hpp>
 #include <sluice/proxy/worker.hpp>
 #include <sluice/tcp/ports.hpp>
 #include <sluice/tcp/stack.hpp>
@@ -20,7 +21,7 @@ struct WorkerBudget {
     std::size_t tls_blocks = 1024;
 };
 
-class WorkerUnit final : private tcp::Output, private proxy::Environment {
+class WorkerUnit final : private tcp::Output, private proxy::Environment, private probe::Environment {
 public:
     WorkerUnit(CoreContext& context, IpOutput& output, EventSender& events, telemetry::RecordRing& access_records, const WorkerBudget& budget);
 
@@ -37,6 +38,7 @@ public:
     [[nodiscard]] tcp::Loop& loop() noexcept { return loop_; }
     [[nodiscard]] tcp::Stack& stack() noexcept { return stack_; }
     [[nodiscard]] proxy::Worker& proxy() noexcept { return proxy_; }
+    [[nodiscard]] probe::Runner& probes() noexcept { return probes_; }
 
 private:
     [[nodiscard]] std::optional<tcp::Path> find_path(const wire::IpAddress& source, const wire::IpAddress& destination) noexcept override;
@@ -44,6 +46,14 @@ private:
     void transmit(packet::Packet&& packet, const wire::IpAddress& source, const wire::IpAddress& destination, tcp::Path path) noexcept override;
     [[nodiscard]] std::optional<wire::IpAddress> source_for(const wire::IpAddress& server) noexcept override;
     void record_access(const proxy::AccessRecord& record) noexcept override;
+    [[nodiscard]] std::uint64_t own_drops() noexcept override;
+    [[nodiscard]] bool port_up(const wire::IpAddress& server) noexcept override;
+    [[nodiscard]] bool send_udp(const wire::Endpoint& local, const wire::Endpoint& server, Bytes payload) noexcept override;
+    [[nodiscard]] bool send_echo(const wire::IpAddress& local, const wire::IpAddress& server, std::uint16_t identifier,
+                                 std::uint16_t sequence) noexcept override;
+    void decided(const probe::ServerCheck& check, const health::Decision& decision) noexcept override;
+
+    void receive_icmp(Bytes frame, const wire::ParsedPacket& parsed) noexcept;
 
     CoreContext& context_;
     IpOutput& output_;
@@ -55,7 +65,9 @@ private:
     tls::BufferPool tls_buffers_;
     tls::HandshakeGate gate_;
     proxy::Worker proxy_;
+    probe::Runner probes_;
     std::shared_ptr<const proxy::ProxyPlan> plan_;
+    std::shared_ptr<const probe::ProbePlan> probe_plan_;
 };
 
 } // namespace sluice::app

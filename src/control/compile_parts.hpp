@@ -19,7 +19,7 @@ using PoolsByName = std::map<std::string, std::shared_ptr<const proxy::Pool>>;
 [[nodiscard]] std::vector<vrrp::Parameters> compile_vrrp(const config::Model& model, const neigh::Table& table, Registry& registry);
 [[nodiscard]] std::shared_ptr<const l4::ServiceTable> compile_services(const config::Model& model, const neigh::Table& table,
                                                                        Registry& registry, const Snapshot* previous);
-[[nodiscard]] std::shared_ptr<const probe::ProbePlan> compile_probes(const config::Model& model, Registry& registry);
+[[nodiscard]] std::vector<std::shared_ptr<const probe::ProbePlan>> compile_probes(const config::Model& model, Registry& registry);
 
 /// Index of a port by its name; the model's references always resolve.
 [[nodiscard]] std::uint8_t port_index(const config::Model& model, const std::string& name);

@@ -23,6 +23,10 @@ struct PortFacts {
 [[nodiscard]] Expected<std::unique_ptr<Snapshot>, Diagnostics> compile(const config::Model& model, const std::vector<PortFacts>& ports,
                                                                        Registry& registry, const Snapshot* previous);
 
+/// What changed that only a restart can change (node, cpu, memory, control, a port's device), each as an error that names
+/// it. Empty: a reload will do.
+[[nodiscard]] Diagnostics needs_restart(const config::Model& running, const config::Model& wanted);
+
 /// Forgets servers that `snapshot` does not list and nobody else holds. After the old generation was retired.
 void forget_unlisted(Registry& registry, const config::Model& model);
 

@@ -7,6 +7,7 @@
 #include <sluice/neigh/neighbours.hpp>
 #include <sluice/probe/plan.hpp>
 #include <sluice/proxy/plan.hpp>
+#include <sluice/tls/context.hpp>
 #include <sluice/tls/ticket_keys.hpp>
 #include <sluice/vrrp/manager.hpp>
 
@@ -25,7 +26,7 @@ struct Snapshot {
     std::shared_ptr<const neigh::Table> neighbours;
     std::shared_ptr<const l4::ServiceTable> services;
     std::shared_ptr<const proxy::ProxyPlan> proxy;
-    std::shared_ptr<const probe::ProbePlan> probes;
+    std::vector<std::shared_ptr<const probe::ProbePlan>> probes; ///< By worker
     std::shared_ptr<vrrp::Table> vrrp; ///< Its statistics are written by the first forwarder
 };
 
@@ -46,11 +47,17 @@ struct Registry {
     neigh::AddressStates* address_states = nullptr;
     l4::ServerRegistry* server_registry = nullptr;
     std::shared_ptr<const tls::TicketKeys> process_ticket_keys; ///< For services without ticket key files
+    std::size_t workers = 1;
 
     /// The record of a server, made when it is new.
     const ServerEntry& server(const std::string& pool, const std::string& name, const wire::Endpoint& address, bool checked);
     [[nodiscard]] std::uint32_t pool_id(const std::string& name);
     [[nodiscard]] std::uint32_t service_id(const std::string& name);
+    /// For https probes: servers' certificates are not verified.
+    [[nodiscard]] std::shared_ptr<const tls::ClientContext> probe_tls();
+
+private:
+    std::shared_ptr<const tls::ClientContext> probe_tls_;
 };
 
 } // namespace sluice::control

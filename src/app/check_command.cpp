@@ -1,0 +1,45 @@
+#include "check_command.hpp"
+
+#include <sluice/config/host.hpp>
+#include <sluice/config/json.hpp>
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <cstdio>
+
+namespace sluice::app {
+
+ExitCode check(const CheckOptions& options)
+{
+    const config::LinuxHost host;
+    config::Options load_options;
+    load_options.host = &host;
+    load_options.host_errors = options.host;
+    load_options.strict = options.strict;
+    load_options.now = std::chrono::system_clock::now();
+    const config::Loaded loaded = config::load(options.file, load_options);
+    if (options.json) {
+        boost::json::object answer;
+        answer["schema"] = 1;
+        answer["file"] = options.file;
+        answer["valid"] = loaded.model.has_value();
+        answer["diagnostics"] = config::to_json(loaded.diagnostics);
+        std::printf("%s\n", boost::json::serialize(answer).c_str());
+    } else {
+        for (const Diagnostic& diagnostic : loaded.diagnostics) {
+            std::fputs(format(diagnostic).c_str(), stderr);
+        }
+    }
+    if (!loaded.model) {
+        return ExitCode::file_invalid;
+    }
+    if (options.print) {
+        std::fputs(config::print(*loaded.model).c_str(), stdout);
+    } else if (!options.json) {
+        std::printf("%s: valid\n", options.file.c_str());
+    }
+    return ExitCode::success;
+}
+
+} // namespace sluice::app
