@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstring>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <poll.h>
 #include <set>
@@ -254,6 +255,36 @@ TEST_P(EthdevLab, killed_process_leaves_an_interface_that_opens_again)
     EXPECT_TRUE(peer.send(frame_of(7)));
     EXPECT_TRUE(second.succeeded());
     // An orderly end leaves nothing.
+    VethLab::inside(lab_->port_namespace(),
+                    [&] { EXPECT_EQ(probe.interface(VethLab::port_interface)->xdp, app::XdpOwner::nobody); });
+}
+
+// What config/sluice.service grants; CAP_SYS_ADMIN for AF_XDP alone.
+std::vector<unsigned> service_capabilities(InterfaceDriver driver)
+{
+    std::vector<unsigned> capabilities{CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK};
+    if (driver == InterfaceDriver::af_xdp) {
+        capabilities.push_back(CAP_SYS_ADMIN);
+    }
+    return capabilities;
+}
+
+TEST_P(EthdevLab, service_user_with_the_units_capabilities_opens_the_port)
+{
+    Child child{lab_->port_namespace(), [&](const Child::Channel& channel) {
+                    ASSERT_TRUE(become_service(service_capabilities(GetParam()), lab_->directory()));
+                    auto machine = app::Machine::start(small_machine());
+                    ASSERT_TRUE(machine.has_value()) << machine.error().message;
+                    const std::unique_ptr<EthdevPort> port = open(options_for(*lab_, GetParam()));
+                    ASSERT_TRUE(port);
+                    channel.say('r');
+                    EXPECT_EQ(receive_numbers(*port, 0, 1), std::vector<std::uint32_t>{3});
+                }};
+    ASSERT_EQ(child.channel().hear(), 'r');
+    const RawPeer peer{lab_->peer_namespace(), VethLab::peer_interface};
+    EXPECT_TRUE(peer.send(frame_of(3)));
+    EXPECT_TRUE(child.succeeded());
+    const app::SystemHostProbe probe{lab_->directory()};
     VethLab::inside(lab_->port_namespace(),
                     [&] { EXPECT_EQ(probe.interface(VethLab::port_interface)->xdp, app::XdpOwner::nobody); });
 }

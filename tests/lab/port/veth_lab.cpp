@@ -7,12 +7,15 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -152,6 +155,21 @@ bool Child::succeeded()
     const bool ended = process_ > 0 && ::waitpid(process_, &status, 0) == process_;
     process_ = -1;
     return ended && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+bool become_service(const std::vector<unsigned>& capabilities, const std::string& directory)
+{
+    constexpr uid_t nobody = 65534;
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2] = {};
+    for (const unsigned capability : capabilities) {
+        data[capability / 32].effective |= 1U << capability % 32;
+        data[capability / 32].permitted |= 1U << capability % 32;
+    }
+    return ::chown(directory.c_str(), nobody, nobody) == 0 &&
+           ::setenv("RUNTIME_DIRECTORY", directory.c_str(), 1) == 0 && ::prctl(PR_SET_KEEPCAPS, 1) == 0 &&
+           ::setresgid(nobody, nobody, nobody) == 0 && ::setresuid(nobody, nobody, nobody) == 0 &&
+           ::syscall(SYS_capset, &header, data) == 0 && ::prctl(PR_SET_DUMPABLE, 1) == 0;
 }
 
 RawPeer::RawPeer(const std::string& name_space, const std::string& interface)

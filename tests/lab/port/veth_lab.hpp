@@ -76,6 +76,10 @@ private:
     int descriptor_ = -1;
 };
 
+/// The calling process becomes user `nobody` with exactly these capabilities (numbers of capability.h), as systemd's
+/// User= and AmbientCapabilities= would make it. `directory` becomes its own, and its runtime directory.
+[[nodiscard]] bool become_service(const std::vector<unsigned>& capabilities, const std::string& directory);
+
 /// A raw packet socket on an interface: the other end of the wire, judged by the kernel.
 class RawPeer {
 public:

@@ -1,0 +1,122 @@
+"""The example site of the demo and of most end-to-end tests: a client, a pair of Sluice nodes, two Nginx, a UDP echo.
+
+All on one switch, 192.0.2.0/24 and 2001:db8::/64:
+  client .10   lb1 .11   lb2 .12   web1 .21   web2 .22   echo .23   virtual .100 (IPv4) and ::100 (IPv6)
+"""
+
+import os
+import sys
+
+from lab import LabError, Node, wait_for_port
+
+VIP = "192.0.2.100"
+VIP6 = "2001:db8::100"
+ECHO_PORT = 7777
+
+ECHO_PROGRAM = f"""
+import socket
+sockets = []
+import selectors
+chooser = selectors.DefaultSelector()
+for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+    one = socket.socket(family, socket.SOCK_DGRAM)
+    if family == socket.AF_INET6:
+        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    one.bind((address, {ECHO_PORT}))
+    chooser.register(one, selectors.EVENT_READ)
+while True:
+    for key, _ in chooser.select():
+        data, peer = key.fileobj.recvfrom(65536)
+        key.fileobj.sendto(data, peer)
+"""
+
+
+def site_config(name, number, priority, driver="af_xdp", advert="100ms", extra_services="", pools=None, idle="adaptive", cpu=None, stop=None,
+                tracking="", health="health: {http: {path: /healthz}, interval: 200ms, timeout: 150ms}"):
+    """The file of one node. Both nodes differ in their name, own addresses and priority only."""
+    pools = pools or f"""
+  - name: web
+    servers:
+      - {{address: 192.0.2.21:80, name: web1}}
+      - {{address: 192.0.2.22:80, name: web2}}
+    {health}
+  - {{name: echo, balance: mh, servers: [{{address: 192.0.2.23:{ECHO_PORT}}}]}}
+"""
+    cpu = cpu or f"{{forwarders: [0], workers: [0, 1], idle: {idle}}}"
+    return f"""
+node: {name}
+cpu: {cpu}
+memory: {{hugepages: off, size: 384MiB}}
+ports:
+  - name: front
+    device: {{interface: eth0, driver: {driver}}}
+    addresses: [192.0.2.{number}/24, "2001:db8::{number}/64"]
+vrrp:
+  - {{name: public, group: edge, port: front, vrid: 51, priority: {priority}, advert_interval: {advert}, addresses: [{VIP}]{tracking}}}
+  - {{name: public6, group: edge, port: front, vrid: 51, priority: {priority}, advert_interval: {advert},
+     addresses: ["fe80::100", "{VIP6}"]{tracking}}}
+services:
+  - name: site
+    listen: ["{VIP}:80/tcp", "[{VIP6}]:80/tcp"]
+    proxy:
+      routes: [{{pool: web}}]
+  - name: site-tls
+    listen: ["{VIP}:443/tcp", "[{VIP6}]:443/tcp"]
+    proxy:
+      tls: {{certificates: [{{cert: site.crt, key: site.key}}], ticket_keys: [tickets.key]}}
+      routes: [{{pool: web}}]
+  - name: echo
+    listen: {VIP}:{ECHO_PORT}/udp
+    forward: {{method: fullnat, pool: echo}}
+{extra_services}
+pools:{pools}
+stop: {stop or '{drain: 2s, timeout: 20s}'}
+control: {{socket: "{{socket}}"}}
+"""
+
+
+class Site:
+    """Builds the site; nodes are made but not started."""
+
+    def __init__(self, lab, nodes=2, **options):
+        self.lab = lab
+        self.options = options
+        self.client = lab.host("client", "192.0.2.10/24", "2001:db8::10/64")
+        self.web = []
+        for number in (1, 2):
+            host = lab.host(f"web{number}", f"192.0.2.2{number}/24", f"2001:db8::2{number}/64")
+            nginx = lab.nginx(host, f"""
+  server {{
+    listen 80; listen [::]:80;
+    location = /healthz {{ return 200 "well\\n"; }}
+    location = / {{ return 200 "web{number}\\n"; }}
+    location / {{ }}
+    location /slow {{ limit_rate 64k; }}
+  }}""")
+            self.web.append((host, nginx))
+        self.echo = lab.host("echo", "192.0.2.23/24", "2001:db8::23/64")
+        self.echo.start("server", "/usr/bin/python3", "-c", ECHO_PROGRAM)
+        certificate, key = lab.certificate("site.example", "*.site.example")
+        tickets = os.urandom(80)
+        self.files = {"site.crt": certificate, "site.key": key, "tickets.key": tickets}
+        self.nodes = [Node(lab, f"lb{number}", self.config(number), files=self.files) for number in range(1, nodes + 1)]
+        for host, _ in self.web:
+            wait_for_port(host, "127.0.0.1", 80)
+
+    def config(self, number, **more):
+        options = {**self.options, **more}
+        return site_config(f"lb{number}", 10 + number, 250 - 50 * number, **options)
+
+    def start(self):
+        for node in self.nodes:
+            node.start(wait=False)
+        for node in self.nodes:
+            node.wait_ready()
+        return self
+
+    def active(self):
+        """The node that answers for the virtual address, by its own word."""
+        for node in self.nodes:
+            if node.process and node.process.running() and "backup -> active" in node.process.output():
+                return node
+        raise LabError("no node is active")
