@@ -83,6 +83,7 @@ void Group::refresh_priorities(TimePoint now, Output& output) noexcept
         }
         // The first value is the configured one, not a change.
         if (member.statistics.priority.get() != 0) {
+            changed = true;
             output.report({Event::Kind::priority_changed,
                            now,
                            member.parameters.name,
@@ -93,7 +94,6 @@ void Group::refresh_priorities(TimePoint now, Output& output) noexcept
                            {}});
         }
         member.statistics.priority.set(priority);
-        changed = true;
     }
     if (changed && state_ == State::active && !handing_over()) {
         advertise_all(now, output);
