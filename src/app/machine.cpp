@@ -150,7 +150,7 @@ Expected<Machine, MachineError> Machine::start(const MachineOptions& options)
     port::keep_dpdk_log();
     const AffinityKeeper affinity;
     if (rte_eal_init(static_cast<int>(arguments.size()), pointers.data()) < 0) {
-        const std::string log = port::last_dpdk_error();
+        const std::string log = port::dpdk_errors();
         return failure(MachineError{"DPDK does not start: " + (log.empty() ? rte_strerror(rte_errno) : log),
                                     "sluice check --host FILE"});
     }

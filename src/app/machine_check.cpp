@@ -10,8 +10,9 @@ namespace {
 constexpr std::uint64_t mebibyte = 1ULL << 20U;
 /// A buffer and its headers have to fit a page (AF_XDP, unaligned chunks).
 constexpr std::uint16_t largest_xdp_mtu = 3480;
-/// What one AF_XDP queue locks in memory at least.
-constexpr std::uint64_t xdp_locked_bytes = 32 * mebibyte;
+/// What one queue locks in memory at least: the buffers of AF_XDP, both rings of AF_PACKET.
+constexpr std::uint64_t xdp_locked_bytes = 24 * mebibyte;
+constexpr std::uint64_t packet_locked_bytes = 16 * mebibyte;
 
 std::string mebibytes(std::uint64_t bytes) { return std::to_string(bytes / mebibyte) + " MiB"; }
 
@@ -183,9 +184,12 @@ void Check::check_capabilities()
 {
     bool packet = false;
     bool xdp = false;
+    std::uint64_t locked = 0;
     for (const PortRequest& port : request_.ports) {
         if (const auto* device = std::get_if<port::InterfaceDevice>(&port.device)) {
-            (device->driver == port::InterfaceDriver::af_xdp ? xdp : packet) = true;
+            const bool is_xdp = device->driver == port::InterfaceDriver::af_xdp;
+            (is_xdp ? xdp : packet) = true;
+            locked += is_xdp ? xdp_locked_bytes : packet_locked_bytes;
         }
     }
     std::vector<std::string> missing;
@@ -207,9 +211,10 @@ void Check::check_capabilities()
               "run as root, or under systemd with AmbientCapabilities= as in sluice.service" +
                   std::string{xdp ? ", or set `driver: af_packet`" : ""});
     }
-    if (xdp && !host_.has(Capability::ipc_lock) && host_.lock_limit() < xdp_locked_bytes) {
-        error("AF_XDP ports lock their buffers in memory, and only " + mebibytes(host_.lock_limit()) + " may be locked",
-              "ulimit -l unlimited (systemd: LimitMEMLOCK=infinity)");
+    if (!host_.has(Capability::ipc_lock) && host_.lock_limit() < locked) {
+        error("ports on interfaces lock " + mebibytes(locked) + " of buffers in memory, and only " +
+                  mebibytes(host_.lock_limit()) + " may be locked",
+              "ulimit -l unlimited (systemd: LimitMEMLOCK=infinity), or grant CAP_IPC_LOCK");
     }
 }
 

@@ -83,16 +83,21 @@ void keep_dpdk_log()
     }
 }
 
-std::string last_dpdk_error()
+std::string dpdk_errors()
 {
-    const std::deque<std::string> lines = log().lines();
-    for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
-        if (looks_like_error(*line)) {
-            const std::size_t prefix = line->find(": ");
-            return prefix == std::string::npos ? *line : line->substr(prefix + 2);
+    constexpr int limit = 3;
+    std::string all;
+    int count = 0;
+    for (const std::string& line : log().lines()) {
+        // "EAL: ", "rte_pmd_probe(): "
+        const std::size_t prefix = line.find(": ");
+        const std::string text = prefix == std::string::npos ? line : line.substr(prefix + 2);
+        if (count < limit && looks_like_error(line) && all.find(text) == std::string::npos) {
+            all += (all.empty() ? "" : "; ") + text;
+            ++count;
         }
     }
-    return {};
+    return all;
 }
 
 std::string kept_dpdk_log()

@@ -41,7 +41,7 @@ std::size_t data_room(const EthdevOptions& options)
 MachineError device_error(const EthdevOptions& options, const std::string& what, int error)
 {
     std::string message = options.name + ": " + what;
-    if (const std::string log = last_dpdk_error(); !log.empty()) {
+    if (const std::string log = dpdk_errors(); !log.empty()) {
         message += ": " + log;
     } else if (error != 0) {
         message += std::string{": "} + std::strerror(error < 0 ? -error : error);

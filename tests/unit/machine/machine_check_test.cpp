@@ -183,13 +183,18 @@ TEST_F(MachineCheck, missing_capabilities_are_named_together_as_the_driver_needs
     EXPECT_THAT(check().errors, IsEmpty());
 }
 
-TEST_F(MachineCheck, low_lock_limit_matters_to_af_xdp_without_ipc_lock)
+TEST_F(MachineCheck, low_lock_limit_matters_to_interfaces_without_ipc_lock)
 {
     EXPECT_THAT(check().errors, IsEmpty());
     host.capabilities.erase(Capability::ipc_lock);
     EXPECT_THAT(only_error().remedy, HasSubstr("LimitMEMLOCK=infinity"));
-    host.lockable = 64 * mebibyte;
+    request.ports = {on("eth1", port::InterfaceDriver::af_packet)};
+    EXPECT_THAT(only_error().message, HasSubstr("lock 16 MiB"));
+    host.lockable = 16 * mebibyte;
     EXPECT_THAT(check().errors, IsEmpty());
+    request.ports.push_back(on("eth2"));
+    host.interfaces["eth2"].up = true;
+    EXPECT_THAT(only_error().message, HasSubstr("lock 40 MiB"));
 }
 
 TEST_F(MachineCheck, required_hugepages_that_are_missing_are_counted)
