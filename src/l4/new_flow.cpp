@@ -76,7 +76,7 @@ Forwarder::FlowOrVerdict Forwarder::open(packet::Packet& packet, wire::ParsedPac
 Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::ParsedPacket& parsed, const Service& service,
                                              const Placement& placement, TimePoint now) noexcept
 {
-    constexpr std::uint16_t attempts = 4;
+    constexpr std::uint16_t attempts = 8;
     const Forwarding& forwarding = *service.forwarding;
     const Pool& pool = *services_->pool(forwarding.pool);
     Cursor& cursor = cursors_[pool.id.value % cursor_count];
