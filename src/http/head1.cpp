@@ -278,12 +278,16 @@ Expected<void, Reason> RequestParser::finish()
         return failure(framing.error());
     }
     framing_ = *framing;
-    if (const auto expectation = head_.fields.find("expect"); expectation && head_.version == Version::http11) {
-        if (head_.fields.count("expect") != 1 || !equal_ignoring_case(*expectation, "100-continue")) {
-            return failure(Reason::expectation_unsupported);
-        }
-        expects_continue_ = framing_.has_body();
+    if (head_.version == Version::http10) {
+        // RFC 9110 section 10.1.1: ignored there, so nobody behind us may see it in a newer version.
+        head_.fields.remove("expect");
+        return {};
     }
+    const auto expectation = http::expects_continue(head_.fields);
+    if (!expectation) {
+        return failure(expectation.error());
+    }
+    expects_continue_ = *expectation && framing_.has_body();
     return {};
 }
 

@@ -162,6 +162,18 @@ void remove_hop_by_hop(Fields& fields)
     });
 }
 
+Expected<bool, Reason> expects_continue(const Fields& fields)
+{
+    const auto expectation = fields.find("expect");
+    if (!expectation) {
+        return false;
+    }
+    if (fields.count("expect") != 1 || !equal_ignoring_case(*expectation, "100-continue")) {
+        return failure(Reason::expectation_unsupported);
+    }
+    return true;
+}
+
 bool accepts_trailers(const Fields& fields) noexcept { return fields.list_contains("te", "trailers"); }
 
 bool is_forbidden_trailer(std::string_view name) noexcept

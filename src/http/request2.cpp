@@ -144,6 +144,9 @@ Expected<void, Reason> RequestAssembler::resolve(const Limits& limits)
     if (framing->kind == http1::Framing::Kind::length) {
         declared_bytes_ = framing->length;
     }
+    if (const auto expectation = expects_continue(head_.fields); !expectation) {
+        return failure(expectation.error());
+    }
     if (!join_cookies()) {
         return failure(Reason::header_too_large);
     }

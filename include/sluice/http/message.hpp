@@ -84,6 +84,8 @@ struct Authority {
 /// and Proxy-Authorization. Content-Length stays whatever Connection says. Framing, and an upgrade that is wanted, are
 /// put back with http1::set_framing() and http1::set_upgrade().
 void remove_hop_by_hop(Fields& fields);
+/// Whether a request asks for 100 before it sends its body (RFC 9110 section 10.1.1); any other expectation is refused.
+[[nodiscard]] Expected<bool, Reason> expects_continue(const Fields& fields);
 /// Whether the sender of these request fields takes trailers (`TE: trailers`).
 [[nodiscard]] bool accepts_trailers(const Fields& fields) noexcept;
 /// Whether a trailer of that name is refused: framing, routing and connection fields (RFC 9110 section 6.5.1). Others

@@ -105,6 +105,11 @@ TEST(RequestHead, framing_and_expectation_are_found)
     EXPECT_FALSE(parsed("POST / HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n").expects_continue());
 }
 
+TEST(RequestHead, http10_loses_its_expectation)
+{
+    EXPECT_FALSE(parsed("POST / HTTP/1.0\r\nExpect: anything\r\n\r\n").head().fields.contains("expect"));
+}
+
 TEST(RequestHead, limits_are_met_exactly)
 {
     const std::string text = "GET /23456789 HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n";

@@ -152,6 +152,7 @@ std::vector<HeaderCase> header_cases()
          {method, scheme, authority, path, {"content-length", "5"}},
          content_length_mismatch,
          "400"},
+        {"expect_other", {method, scheme, authority, path, {"expect", "200-ok"}}, expectation_unsupported, "417"},
         {"header_large", {method, scheme, authority, path, {"x", std::string(33000, 'a')}}, header_too_large, "431"},
         {"fields_many", with({method, scheme, authority, path}, NameValues(130, {"x", "1"})), too_many_fields, "431"},
     };
