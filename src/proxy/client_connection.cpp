@@ -44,10 +44,14 @@ tcp::Awaitable<void> ClientConnection::run(std::unique_ptr<ClientConnection> sel
 
 tcp::Awaitable<void> ClientConnection::serve()
 {
-    if (transport.secure() != nullptr && !co_await handshake()) {
-        co_return;
+    if (transport.secure() != nullptr) {
+        const bool secured = co_await handshake();
+        if (!secured) {
+            co_return;
+        }
     }
-    if (co_await speaks_http2()) {
+    const bool http2 = co_await speaks_http2();
+    if (http2) {
         co_await serve_http2(*this);
     } else {
         co_await serve_http1(*this);

@@ -207,8 +207,7 @@ tcp::Awaitable<bool> Request::send_piece(std::string& prefix, Bytes data, bool e
     if (chunked && end) {
         http::http1::append_last_chunk(suffix, exchange_.trailers());
     }
-    const Transport::Pieces pieces{boost::asio::buffer(prefix), boost::asio::buffer(data.data(), data.size()),
-                                   boost::asio::buffer(suffix)};
+    const Transport::Pieces pieces = Transport::pieces(prefix, data, suffix);
     const tcp::ErrorCode error = co_await upstream_->transport.write(pieces, timeouts_.response);
     prefix.clear();
     sent_any_ = sent_any_ || !error;
@@ -257,7 +256,7 @@ void Request::remember_failure(const health::Server& server, Outcome outcome, Du
         failed.duration = duration;
     }
     record_.failure_count = static_cast<std::uint8_t>(std::min(record_.failure_count + 1, 255));
-    record_.server = {};
+    record_.server = std::string_view{};
 }
 
 AttemptState Request::state_after(Outcome outcome) const noexcept

@@ -156,7 +156,7 @@ tcp::Awaitable<bool> Http1Exchange::send_informational(const http::ResponseHead&
 {
     std::string text;
     http::http1::append_response_head(text, head);
-    co_return co_await write({boost::asio::buffer(text)});
+    co_return co_await write(Transport::pieces(text));
 }
 
 void Http1Exchange::send_head(http::ResponseHead& head, const Framing& framing)
@@ -184,7 +184,7 @@ tcp::Awaitable<bool> Http1Exchange::flush()
     if (unsent_.empty()) {
         co_return true;
     }
-    const bool written = co_await write({boost::asio::buffer(unsent_)});
+    const bool written = co_await write(Transport::pieces(unsent_));
     unsent_.clear();
     co_return written;
 }
@@ -198,8 +198,8 @@ tcp::Awaitable<bool> Http1Exchange::send_body(Bytes data)
     if (chunked) {
         http::http1::append_chunk_start(unsent_, data.size());
     }
-    const bool written = co_await write({boost::asio::buffer(unsent_), boost::asio::buffer(data.data(), data.size()),
-                                         boost::asio::buffer(chunked ? http::http1::chunk_end : std::string_view{})});
+    const std::string_view suffix = chunked ? http::http1::chunk_end : std::string_view{};
+    const bool written = co_await write(Transport::pieces(unsent_, data, suffix));
     unsent_.clear();
     co_return written;
 }

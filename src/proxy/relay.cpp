@@ -67,9 +67,11 @@ tcp::Awaitable<Outcome> Request::receive_head()
             co_return Outcome::none;
         }
         http::remove_hop_by_hop(parser.head().fields);
-        if (exchange_.request().version != http::Version::http10 &&
-            !co_await exchange_.send_informational(parser.head())) {
-            co_return client_failure();
+        if (exchange_.request().version != http::Version::http10) {
+            const bool told = co_await exchange_.send_informational(parser.head());
+            if (!told) {
+                co_return client_failure();
+            }
         }
         parser.reset();
     }
@@ -138,7 +140,8 @@ tcp::Awaitable<Outcome> Request::relay_body(Framing framing)
         }
     }
     input.deadline().expires_at(never);
-    co_return co_await exchange_.finish(&reader.trailers()) ? Outcome::none : client_failure();
+    const bool told = co_await exchange_.finish(&reader.trailers());
+    co_return told ? Outcome::none : client_failure();
 }
 
 } // namespace sluice::proxy

@@ -21,7 +21,7 @@ Request::~Request()
 tcp::Awaitable<void> Request::serve()
 {
     begin_record();
-    route_ = find_route(plan_->routes, exchange_.request());
+    route_ = find_route((*plan_)->routes, exchange_.request());
     if (route_ == nullptr) {
         co_await refuse(Outcome::no_route);
     } else if (const auto* pool = std::get_if<std::shared_ptr<const Pool>>(&route_->action)) {
@@ -41,7 +41,7 @@ void Request::begin_record()
     record_.client = view_.client;
     record_.local = view_.local;
     record_.secure = view_.secure;
-    record_.service = plan_->name;
+    record_.service = (*plan_)->name;
     record_.method = request.method;
     record_.host = request.authority;
     record_.target = request.target;
@@ -80,8 +80,13 @@ tcp::Awaitable<void> Request::respond(std::uint16_t status, std::string_view con
     using http::http1::Framing;
     const Framing framing = silent ? Framing{} : Framing{Framing::Kind::length, body.size()};
     exchange_.send_head(head, framing);
-    const bool told = (silent || body.empty() || co_await exchange_.send_body(std::as_bytes(std::span{body}))) &&
-                      co_await exchange_.finish(nullptr);
+    bool told = true;
+    if (!silent && !body.empty()) {
+        told = co_await exchange_.send_body(std::as_bytes(std::span{body}));
+    }
+    if (told) {
+        told = co_await exchange_.finish(nullptr);
+    }
     record_.bytes_sent += silent || !told ? 0 : body.size();
     if (!told) {
         record_.outcome = Outcome::client_left;

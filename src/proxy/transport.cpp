@@ -49,24 +49,30 @@ tcp::Awaitable<tcp::ErrorCode> Transport::handshake(Duration total)
     co_return error;
 }
 
-tcp::Awaitable<tcp::ErrorCode> Transport::write(Pieces pieces, Duration stall)
+tcp::Awaitable<tcp::ErrorCode> Transport::write(Pieces rest, Duration stall)
 {
-    while (boost::asio::buffer_size(pieces) != 0) {
+    while (boost::asio::buffer_size(rest) != 0) {
         write_deadline_.expires_after(stall);
-        auto [error, written] = secure_ ? co_await secure_->async_write_some(pieces, as_result)
-                                        : co_await plain_->async_write_some(pieces, as_result);
+        std::tuple<tcp::ErrorCode, std::size_t> result;
+        if (secure_) {
+            result = co_await secure_->async_write_some(rest, as_result);
+        } else {
+            result = co_await plain_->async_write_some(rest, as_result);
+        }
+        const auto& [error, written] = result;
         write_deadline_.off();
         if (error) {
             co_return error;
         }
-        advance(pieces, written);
+        advance(rest, written);
     }
     co_return tcp::ErrorCode{};
 }
 
 tcp::Awaitable<tcp::ErrorCode> Transport::write(std::string_view text, Duration stall)
 {
-    co_return co_await write(Pieces{boost::asio::buffer(text)}, stall);
+    const Pieces all = pieces(text);
+    co_return co_await write(all, stall);
 }
 
 tcp::Awaitable<void> Transport::shutdown_send(Duration total)

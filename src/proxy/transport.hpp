@@ -24,6 +24,13 @@ public:
     using Secure = tls::Stream<tcp::Stream>;
     using Pieces = std::array<boost::asio::const_buffer, 3>;
 
+    [[nodiscard]] static Pieces pieces(std::string_view first, Bytes second = {}, std::string_view third = {}) noexcept
+    {
+        using boost::asio::buffer;
+        return {buffer(first.data(), first.size()), buffer(second.data(), second.size()),
+                buffer(third.data(), third.size())};
+    }
+
     explicit Transport(tcp::Stream stream);
     Transport(tcp::Stream stream, std::shared_ptr<const tls::ServerContext> context, tls::BufferPool& buffers,
               tls::HandshakeGate& gate);
@@ -41,7 +48,7 @@ public:
     /// TLS only; `total` bounds it: operation_aborted then, and timed_out() is true.
     [[nodiscard]] tcp::Awaitable<tcp::ErrorCode> handshake(Duration total);
     /// Writes all of the pieces; `stall` is the longest time without progress.
-    [[nodiscard]] tcp::Awaitable<tcp::ErrorCode> write(Pieces pieces, Duration stall);
+    [[nodiscard]] tcp::Awaitable<tcp::ErrorCode> write(Pieces rest, Duration stall);
     [[nodiscard]] tcp::Awaitable<tcp::ErrorCode> write(std::string_view text, Duration stall);
     /// close_notify if TLS, then FIN; reading goes on.
     [[nodiscard]] tcp::Awaitable<void> shutdown_send(Duration total);

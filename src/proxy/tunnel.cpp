@@ -46,7 +46,7 @@ private:
         while (!stopped_) {
             const Bytes data = from.input.data();
             if (!data.empty()) {
-                const Transport::Pieces pieces{boost::asio::buffer(data.data(), data.size())};
+                const Transport::Pieces pieces = Transport::pieces({}, data);
                 if (co_await to.transport.write(pieces, idle_timeout_)) {
                     break;
                 }
@@ -103,7 +103,7 @@ tcp::Awaitable<Outcome> Request::tunnel()
     response_started_ = true;
     std::string switching;
     http::http1::append_response_head(switching, head);
-    const Duration idle = plan_->timeouts.tunnel;
+    const Duration idle = (*plan_)->timeouts.tunnel;
     // A tunnel outlives many generations: it must not keep the one alive in which it began.
     tunnelled_ = true;
     route_ = nullptr;
