@@ -40,7 +40,7 @@ Model decode(Reading& reading, const Node& tree)
     Model model;
     // `defaults` stands before services and pools in the table, so it is read by the time they ask for it.
     reading.defaults = &model.defaults;
-    Codec<Model>::read(reading, {tree, tree.mark}, {}, model);
+    Codec<Model>::read(reading, {tree, {tree.mark.file, 0, 0}}, {}, model);
     reading.defaults = nullptr;
     for (VrrpInstance& instance : model.vrrp) {
         if (instance.group.empty()) {

@@ -1,4 +1,5 @@
 #include <config/include.hpp>
+#include <config/quote.hpp>
 #include <config/reading.hpp>
 
 #include <algorithm>
@@ -16,12 +17,12 @@ std::optional<Node> Includer::read_text(const std::string& path, const Where& as
 {
     const std::string canonical = files_.canonical(path);
     if (std::find(open_.begin(), open_.end(), canonical) != open_.end()) {
-        report_.error(asked_by, "`" + path + "` includes itself");
+        report_.error(asked_by, tick(path) + " includes itself");
         failed_ = true;
         return std::nullopt;
     }
     if (!seen_.insert(canonical).second) {
-        report_.error(asked_by, "`" + path + "` is included twice");
+        report_.error(asked_by, tick(path) + " is included twice");
         return std::nullopt;
     }
     if (open_.size() >= deepest || seen_.size() > most_files) {
@@ -32,7 +33,7 @@ std::optional<Node> Includer::read_text(const std::string& path, const Where& as
     const ReaderLimits limits;
     auto content = files_.read(path, limits.bytes);
     if (!content) {
-        report_.error(asked_by, "`" + path + "` cannot be read: " + content.error().message);
+        report_.error(asked_by, tick(path) + " cannot be read: " + content.error().message);
         failed_ = true;
         return std::nullopt;
     }
@@ -56,7 +57,9 @@ std::optional<Node> Includer::read_text(const std::string& path, const Where& as
         return empty;
     }
     if (tree->kind != Node::Kind::map) {
-        report_.error(tree->mark, "a configuration file is a map", "it starts like `ports:`");
+        if (tree->kind != Node::Kind::broken) {
+            report_.error(tree->mark, "a configuration file is a map", "it starts like `ports:`");
+        }
         failed_ = true;
         return std::nullopt;
     }
@@ -76,7 +79,9 @@ void Includer::resolve(Node& tree)
     const Entry include = std::move(*found);
     tree.entries.erase(found);
     if (include.value.kind != Node::Kind::list) {
-        report_.error(include.mark, "`include` is a list of files", "include: [site/*.yaml]");
+        const bool dash = include.value.kind == Node::Kind::scalar && include.value.text.starts_with('-');
+        report_.error(include.mark, "`include` is a list of files",
+                      dash ? "a list item needs a space after its dash" : "include: [site/*.yaml]");
         return;
     }
     for (const Node& pattern : include.value.items) {
@@ -97,7 +102,7 @@ void Includer::include_pattern(Node& tree, const Node& pattern)
     const bool wildcard = resolved.find_first_of("*?[") != std::string::npos;
     const std::vector<std::string> names = wildcard ? files_.glob(resolved) : std::vector<std::string>{resolved};
     if (names.empty()) {
-        report_.warning(where, "`" + resolved + "` matches no file");
+        report_.warning(where, tick(resolved) + " matches no file");
     }
     for (const std::string& name : names) {
         if (auto included = read_text(name, where)) {
@@ -127,7 +132,7 @@ void Includer::merge(Node& into, Node&& from)
         } else if (present.value.kind == Node::Kind::map && entry.value.kind == Node::Kind::map) {
             merge(present.value, std::move(entry.value));
         } else {
-            report_.error(entry.mark, "the key `" + entry.key + "` is said twice");
+            report_.error(entry.mark, "the key " + tick(entry.key) + " is said twice");
             report_.note(present.mark, "it is said here first");
         }
     }

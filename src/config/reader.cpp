@@ -1,3 +1,4 @@
+#include <config/quote.hpp>
 #include <config/reader.hpp>
 #include <config/syntax.hpp>
 
@@ -83,7 +84,13 @@ public:
     }
     void OnMapEnd() override { close(); }
 
-    [[nodiscard]] std::optional<Node> take() { return std::move(root_); }
+    [[nodiscard]] std::optional<Node> take()
+    {
+        for (const SyntaxProblem& problem : run_on_) {
+            refuse(problem);
+        }
+        return std::move(root_);
+    }
     [[nodiscard]] Mark here(const YAML::Mark& mark) const
     {
         return {index_, static_cast<std::uint32_t>(std::max(mark.line, 0) + 1),
@@ -102,6 +109,8 @@ private:
         const std::string_view line = file_.line(mark.line);
         return mark.column - 1 < line.size() ? line.substr(mark.column - 1) : std::string_view{};
     }
+
+    void refuse(const SyntaxProblem& problem) { report_.error(problem.mark, problem.message, problem.hint); }
 
     void refuse_alias(const Mark& at)
     {
@@ -128,7 +137,8 @@ private:
         return node;
     }
 
-    /// Text that runs on over lines is nearly always a forgotten quote, colon or dash.
+    /// Text that runs on over lines is nearly always a forgotten quote, colon or dash. When the scanner stumbles later,
+    /// it was over this, and what it says then is nearer to the cause.
     void check_one_line(Node& node)
     {
         const std::string_view rest = rest_of_line(node.mark);
@@ -136,13 +146,10 @@ private:
             return; // Block text says that it has several lines.
         }
         if (node.quoted && !quote_closes(rest, 0)) {
-            report_.error(node.mark, "the quote that opens here does not close on its line",
-                          "close it; text of several lines is written after `|`");
+            run_on_.push_back(explain_syntax(file_, node.mark, run_on_text));
             node.kind = Node::Kind::broken;
         } else if (!node.quoted && rest.substr(0, node.text.size()) != node.text) {
-            const Mark next{index_, node.mark.line + 1, 1};
-            const SyntaxProblem problem = explain_syntax(file_, next, "text over several lines");
-            report_.error(problem.mark, problem.message, problem.hint);
+            run_on_.push_back(explain_syntax(file_, {index_, node.mark.line + 1, 1}, run_on_text));
             node.kind = Node::Kind::broken;
         }
     }
@@ -190,9 +197,15 @@ private:
             return;
         }
         if (key.kind != Node::Kind::scalar) {
-            const SyntaxProblem problem = explain_syntax(file_, key.mark, "a key must be a word");
-            report_.error(problem.mark, problem.message, problem.hint);
+            refuse(explain_syntax(file_, key.mark, "a key must be a word"));
             throw GiveUp{};
+        }
+        if (const auto problem = explain_key(file_, key.mark, key.text); problem && !key.quoted) {
+            refuse(*problem);
+            if (key.text.front() == '-') {
+                level.node.kind = Node::Kind::broken; // A list was meant.
+            }
+            return;
         }
         if (key.text == "<<" && !key.quoted) {
             report_.error(key.mark, "merge keys (`<<`) are not used here",
@@ -201,7 +214,7 @@ private:
         }
         const auto [first, inserted] = level.seen.emplace(key.text, key.mark);
         if (!inserted) {
-            report_.error(key.mark, "the key `" + key.text + "` stands here twice");
+            report_.error(key.mark, "the key " + tick(key.text) + " stands here twice");
             report_.note(first->second, "it stands here first");
             return;
         }
@@ -214,6 +227,7 @@ private:
     Report& report_;
     std::vector<Level> levels_;
     std::vector<Node::Kind> containers_; ///< What each level is, even when its node is broken.
+    std::vector<SyntaxProblem> run_on_;  ///< Reported at the end.
     std::optional<Node> root_;
     std::size_t nodes_ = 0;
     std::size_t documents_ = 0;

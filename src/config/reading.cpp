@@ -1,5 +1,7 @@
+#include <config/quote.hpp>
 #include <config/reading.hpp>
 #include <config/reference.hpp>
+#include <config/syntax.hpp>
 #include <config/words.hpp>
 
 #include <algorithm>
@@ -7,8 +9,6 @@
 namespace sluice::config {
 
 namespace {
-
-std::string tick(std::string_view text) { return "`" + std::string{text.substr(0, 80)} + "`"; }
 
 std::string listed(std::span<const std::string_view> words)
 {
@@ -48,6 +48,11 @@ bool expect_scalar(Reading& reading, const Place& place, std::string_view what, 
         return false;
     }
     if (place.node.kind != Node::Kind::scalar) {
+        if (const auto problem =
+                explain_unquoted_address(reading.report.sources()[place.node.mark.file], place.node.mark)) {
+            reading.report.error(problem->mark, problem->message, problem->hint);
+            return false;
+        }
         reading.report.error(place.node.mark,
                              "expected " + std::string{what} + ", not " + std::string{kind_of(place.node)});
         return false;
@@ -118,14 +123,13 @@ void report_unknown_key(Reading& reading, const Entry& entry, std::string_view,
     const std::string_view ours = our_name(entry.key);
     const std::string elsewhere = sections_with_key(entry.key);
     if (!ours.empty()) {
-        hint = ours;
+        hint = std::string{ours} + ". ";
     } else if (!near.empty()) {
-        hint = "did you mean " + tick(near) + "?";
+        hint = "did you mean " + tick(near) + "? ";
     } else if (!elsewhere.empty()) {
-        hint = "it belongs to " + elsewhere;
+        hint = "it belongs to " + elsewhere + ". ";
     }
-    hint += (hint.empty() ? "" : "; ") + std::string{allowed.empty() ? "no keys are known here" : "known here: "} +
-            listed(allowed);
+    hint += allowed.empty() ? "No keys are known here" : "Known here: " + listed(allowed);
     reading.report.error(entry.mark, "unknown key " + tick(entry.key), hint);
 }
 
@@ -134,12 +138,17 @@ void report_unknown_word(Reading& reading, const Place& place, std::string_view,
 {
     std::string hint;
     if (const std::string_view ours = our_name(place.node.text); !ours.empty()) {
-        hint = std::string{ours} + "; ";
+        hint = std::string{ours} + ". ";
     } else if (const std::string_view near = nearest(place.node.text, allowed); !near.empty()) {
         hint = "did you mean " + tick(near) + "? ";
     }
     reading.report.error(place.node.mark, tick(place.node.text) + " is not known here",
-                         hint + "known: " + listed(allowed));
+                         hint + "Known here: " + listed(allowed));
+}
+
+void report_missing(Reading& reading, const Place& place, std::string_view key, std::string_view text)
+{
+    reading.report.error(place.key, tick(key) + " is missing here", std::string{key} + ": " + std::string{text});
 }
 
 void check_alternative(Reading& reading, const Place& place, std::span<const std::string_view> one_of)

@@ -34,6 +34,7 @@ void report_unknown_key(Reading& reading, const Entry& entry, std::string_view s
                         std::span<const std::string_view> allowed);
 void report_unknown_word(Reading& reading, const Place& place, std::string_view what,
                          std::span<const std::string_view> allowed);
+void report_missing(Reading& reading, const Place& place, std::string_view key, std::string_view text);
 /// Exactly one of these keys must stand in the map.
 void check_alternative(Reading& reading, const Place& place, std::span<const std::string_view> one_of);
 

@@ -1,3 +1,4 @@
+#include <config/quote.hpp>
 #include <config/scalars.hpp>
 
 #include <algorithm>
@@ -15,8 +16,6 @@ bool all_in(std::string_view text, std::string_view allowed)
 {
     return !text.empty() && text.find_first_not_of(allowed) == std::string_view::npos;
 }
-
-std::string tick(std::string_view text) { return "`" + std::string{text} + "`"; }
 
 auto wrong(std::string message, std::string hint = {}) { return failure(Wrong{std::move(message), std::move(hint)}); }
 
@@ -119,10 +118,8 @@ Parsed<AddressAndPort> split_port(std::string_view text)
         return AddressAndPort{text, std::nullopt};
     }
     if (text.find(':', colon + 1) != std::string_view::npos) {
-        if (wire::IpAddress::parse(text)) {
-            return AddressAndPort{text, std::nullopt};
-        }
-        return wrong(tick(text) + " is ambiguous", "IPv6 in brackets, and quoted: \"[2001:db8::1]:443\"");
+        return wrong(tick(text) + " is ambiguous: where does the port begin?",
+                     "IPv6 stands in brackets, in quotes: \"[2001:db8::1]:443\"");
     }
     return AddressAndPort{text.substr(0, colon), text.substr(colon + 1)};
 }
@@ -346,7 +343,7 @@ std::string show(const Listen& value)
 
 std::string show(const ServerAddress& value)
 {
-    return value.port == 0 ? value.address.to_string() : bracketed(value.address) + ":" + std::to_string(value.port);
+    return bracketed(value.address) + (value.port == 0 ? "" : ":" + std::to_string(value.port));
 }
 
 std::string show(const StatusRange& value)

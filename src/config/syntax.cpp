@@ -177,9 +177,8 @@ std::optional<SyntaxProblem> judge_line(const SourceFile& file, const Mark& mark
     if (line.find('\t') < first) {
         return SyntaxProblem{at(mark, number, line.find('\t')), "a tab cannot indent", "use spaces"};
     }
-    if (const auto found = find_unquoted_address(line)) {
-        return SyntaxProblem{at(mark, number, *found), "YAML reads this address as something else",
-                             "put it into quotes: \"[2001:db8::1]:443/tcp\""};
+    if (auto problem = explain_unquoted_address(file, {mark.file, number, 1})) {
+        return problem;
     }
     if (line[first] == '-' && first + 1 < line.size() && line[first + 1] != ' ' && line.substr(first, 3) != "---") {
         return SyntaxProblem{at(mark, number, first), "a list item needs a space after its dash",
@@ -253,6 +252,15 @@ std::optional<SyntaxProblem> judge_neighbourhood(const SourceFile& file, const M
 SyntaxProblem judge_message(const SourceFile& file, const Mark& mark, std::string_view message)
 {
     const std::string_view line = file.line(mark.line);
+    if (message == run_on_text) {
+        return {{mark.file, mark.line, static_cast<std::uint32_t>(indentation(line) + 1)},
+                "this goes on with the text of the line above",
+                "write the text on one line, or below `|`"};
+    }
+    if (line.find("<<:") != std::string_view::npos) {
+        return {mark, "merge keys (`<<`) are not used here",
+                "write the keys themselves; what repeats belongs into `defaults`"};
+    }
     if (message.find("anchor") != std::string_view::npos || message.find("alias") != std::string_view::npos) {
         return {mark, "aliases and anchors (`*name`, `&name`) are not used here",
                 "write the value itself, in quotes if it starts with `*`"};
@@ -331,6 +339,35 @@ SyntaxProblem explain_syntax(const SourceFile& file, const Mark& mark, std::stri
         return *problem;
     }
     return judge_message(file, mark, message);
+}
+
+std::optional<SyntaxProblem> explain_key(const SourceFile& file, const Mark& mark, std::string_view key)
+{
+    if (key.size() > 1 && key.front() == '-' && key[1] != '-') {
+        return SyntaxProblem{mark, "a list item needs a space after its dash",
+                             "- " + std::string{file.line(mark.line).substr(mark.column)}};
+    }
+    const std::string_view line = file.line(mark.line);
+    std::string_view rest = line.substr(std::min<std::size_t>(mark.column - 1 + key.size(), line.size()));
+    rest.remove_prefix(std::min(rest.find_first_not_of(blanks), rest.size()));
+    if (rest.starts_with(':')) {
+        return std::nullopt;
+    }
+    if (const std::size_t colon = key.find(':'); colon != std::string_view::npos) {
+        return SyntaxProblem{mark, "a key's colon needs a space after it",
+                             std::string{key.substr(0, colon)} + ": " + std::string{key.substr(colon + 1)}};
+    }
+    return SyntaxProblem{mark, "this is neither `key: value` nor a list item", "put `:` after the key"};
+}
+
+std::optional<SyntaxProblem> explain_unquoted_address(const SourceFile& file, const Mark& mark)
+{
+    const auto found = find_unquoted_address(file.line(mark.line));
+    if (!found) {
+        return std::nullopt;
+    }
+    return SyntaxProblem{at(mark, mark.line, *found), "YAML reads this address as something else",
+                         "put it into quotes: \"[2001:db8::1]:443/tcp\""};
 }
 
 std::optional<SyntaxProblem> find_bad_byte(const SourceFile& file, std::uint32_t file_index)

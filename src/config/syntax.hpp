@@ -20,6 +20,15 @@ struct SyntaxProblem {
 /// A tab in front of the first character of a line, outside block text.
 [[nodiscard]] std::optional<SyntaxProblem> find_tab_indentation(const SourceFile& file, std::uint32_t file_index);
 
+/// Why this is not a key: a colon or a dash without its space, or no colon at all. Nothing when it is one.
+[[nodiscard]] std::optional<SyntaxProblem> explain_key(const SourceFile& file, const Mark& mark, std::string_view key);
+
+/// An address on the line of `mark` that YAML took for a list or a map because it is not quoted.
+[[nodiscard]] std::optional<SyntaxProblem> explain_unquoted_address(const SourceFile& file, const Mark& mark);
+
+/// As message for explain_syntax: text that goes on over several lines.
+inline constexpr std::string_view run_on_text = "text over several lines";
+
 /// Whether a quoted text that opens at this place closes on its line.
 [[nodiscard]] bool quote_closes(std::string_view line, std::size_t opening) noexcept;
 

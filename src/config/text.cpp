@@ -1,3 +1,4 @@
+#include <config/quote.hpp>
 #include <config/scalars.hpp>
 
 #include <algorithm>
@@ -201,7 +202,7 @@ Parsed<std::string> parse_text(std::string_view text, Text kind)
 {
     if (!fits(text, kind)) {
         return failure(
-            Wrong{"`" + std::string{text} + "` is not a " + std::string{text_kind(kind)}, std::string{advice(kind)}});
+            Wrong{tick(text) + " is not a valid " + std::string{text_kind(kind)}, std::string{advice(kind)}});
     }
     std::string value{text};
     if (kind == Text::host_pattern || kind == Text::host) {

@@ -3,6 +3,7 @@
 // part they look at could not be read whole.
 #pragma once
 
+#include <config/quote.hpp>
 #include <config/source.hpp>
 #include <sluice/config/files.hpp>
 #include <sluice/config/host.hpp>
@@ -42,8 +43,6 @@ void validate_forwarding(const Validation& check);
 void validate_pools(const Validation& check);
 void validate_secrets(const Validation& check);
 void validate_host(const Validation& check);
-
-[[nodiscard]] inline std::string tick(std::string_view text) { return "`" + std::string{text} + "`"; }
 
 /// Reports the second of two things that stand for the same.
 inline void report_twice(const Validation& check, const Where& second, const Where& first, const std::string& message)
