@@ -32,33 +32,45 @@ tcp::Awaitable<void> refuse(ClientConnection& connection, const Http1Exchange& e
     co_await connection.transport.write(answer, (*plan)->timeouts.body);
 }
 
+/// Reads a header and answers what does not become a request. False when the connection is to be closed. The plan is
+/// held only here: what follows may last for many generations.
+tcp::Awaitable<bool> receive_request(ClientConnection& connection, Http1Exchange& exchange)
+{
+    const PlanRef plan = connection.service->plan();
+    connection.input.deadline().expires_after((*plan)->timeouts.header);
+    const auto head = co_await exchange.read_head();
+    connection.input.deadline().expires_at(never);
+    switch (head) {
+    case Http1Exchange::Head::gone:
+        co_return false;
+    case Http1Exchange::Head::timed_out:
+        co_await refuse(connection, exchange, Outcome::header_timeout, std::nullopt);
+        co_return false;
+    case Http1Exchange::Head::refused:
+        co_await refuse(connection, exchange, Outcome::malformed, exchange.parser().reason());
+        co_return false;
+    case Http1Exchange::Head::complete:
+        break;
+    }
+    const auto& framing = exchange.parser().framing();
+    const std::uint64_t body_limit = (*plan)->limits.body_bytes;
+    if (framing.kind == http::http1::Framing::Kind::length && framing.length > body_limit) {
+        co_await refuse(connection, exchange, Outcome::body_too_large, std::nullopt);
+        co_return false;
+    }
+    exchange.begin_body(body_limit);
+    co_return true;
+}
+
 /// Serves the requests that are at hand. False when the connection is to be closed.
 tcp::Awaitable<bool> serve_requests(ClientConnection& connection)
 {
     Http1Exchange exchange{connection};
     do {
-        const PlanRef plan = connection.service->plan();
-        connection.input.deadline().expires_after((*plan)->timeouts.header);
-        const auto head = co_await exchange.read_head();
-        connection.input.deadline().expires_at(never);
-        switch (head) {
-        case Http1Exchange::Head::gone:
-            co_return false;
-        case Http1Exchange::Head::timed_out:
-            co_await refuse(connection, exchange, Outcome::header_timeout, std::nullopt);
-            co_return false;
-        case Http1Exchange::Head::refused:
-            co_await refuse(connection, exchange, Outcome::malformed, exchange.parser().reason());
-            co_return false;
-        case Http1Exchange::Head::complete:
-            break;
-        }
-        const auto& framing = exchange.parser().framing();
-        if (framing.kind == http::http1::Framing::Kind::length && framing.length > (*plan)->limits.body_bytes) {
-            co_await refuse(connection, exchange, Outcome::body_too_large, std::nullopt);
+        const bool received = co_await receive_request(connection, exchange);
+        if (!received) {
             co_return false;
         }
-        exchange.begin_body((*plan)->limits.body_bytes);
         {
             Request request{connection.core, exchange, connection.context(exchange.first_byte())};
             co_await request.serve();
@@ -80,7 +92,6 @@ tcp::Awaitable<void> serve_http1(ClientConnection& connection)
     Input& input = connection.input;
     for (;;) {
         if (input.data().empty()) {
-            input.release();
             input.deadline().expires_after((*connection.service->plan())->timeouts.keepalive);
             while (input.data().empty()) {
                 if (input.ended() || input.deadline().expired() || connection.ending()) {

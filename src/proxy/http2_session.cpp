@@ -87,7 +87,6 @@ void Http2Session::set_idle_deadline()
     if (shutting_down_) {
         deadline.expires_after(shutdown_patience);
     } else if (streams_.empty()) {
-        connection_.input.release();
         deadline.expires_after((*connection_.service->plan())->timeouts.keepalive);
     } else {
         deadline.expires_at(never); // Each stream minds its own time.

@@ -141,13 +141,19 @@ void Input::start() noexcept
     if (reading_ || ended_) {
         return;
     }
-    if (!block_) {
-        reading_ = true;
-        wait_readable();
-        return;
-    }
     if (begin_ == end_) {
-        begin_ = end_ = 0;
+        release();
+        if (transport_.secure() != nullptr || transport_.tcp().available() == 0) {
+            reading_ = true;
+            wait_readable();
+            return;
+        }
+        block_ = blocks_.take();
+        if (!block_) {
+            reading_ = true;
+            wait_readable(); // Which says that there is no block.
+            return;
+        }
     } else if (end_ == BlockPool::block_bytes && begin_ != 0) {
         std::memmove(block_.get(), block_.get() + begin_, end_ - begin_);
         end_ -= std::exchange(begin_, 0);
@@ -196,7 +202,7 @@ void Input::on_read(const tcp::ErrorCode& error, std::size_t bytes) noexcept
     end_ += bytes;
     if (error && bytes == 0) {
         // A cancelled read has lost nothing; whoever cancelled knows why and decides what comes next.
-        ended_ = error != boost::asio::error::operation_aborted;
+        ended_ = error != boost::asio::error::operation_aborted || !transport_.tcp().is_open();
         error_ = error;
     }
     const bool nobody_awaits = !awaited_;

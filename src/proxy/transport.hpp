@@ -105,13 +105,12 @@ public:
     [[nodiscard]] bool busy() const noexcept { return reading_; }
     /// While set, reading goes on in the background as long as there is room.
     void watch(Watcher* watcher) noexcept;
-    /// Gives the block back when it is empty: for idle connections.
-    void release() noexcept;
     /// Cancels the outstanding read and waits for its end. The transport must be cancelled or closed already.
     [[nodiscard]] tcp::Awaitable<void> stopped();
 
 private:
     void start() noexcept;
+    void release() noexcept;
     void wait_readable() noexcept;
     void read() noexcept;
     void on_read(const tcp::ErrorCode& error, std::size_t bytes) noexcept;

@@ -54,7 +54,6 @@ private:
                 from.input.consume(data.size());
                 idle_.expires_after(idle_timeout_);
             } else if (!from.input.ended()) {
-                from.input.release();
                 co_await from.input.more();
             } else if (from.input.error() == boost::asio::error::eof) {
                 co_await to.transport.shutdown_send(std::chrono::seconds{1});

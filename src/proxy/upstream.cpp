@@ -146,7 +146,6 @@ void UpstreamConnections::keep(Connection connection, Duration keepalive)
     server.idle.push_front(idle);
     ++server.idle_count;
     idle.idle_.expires_after(keepalive);
-    idle.input.release();
     idle.input.watch(&idle);
 }
 

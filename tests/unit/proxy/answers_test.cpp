@@ -287,12 +287,15 @@ TEST_F(Answers, request_is_malformed_or_ambiguous_400_and_closed)
 TEST_F(Answers, malformed_chunk_400_and_the_server_gets_no_end)
 {
     serve();
-    EXPECT_TRUE(answer_to("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n")
-                    .starts_with("HTTP/1.1 400 "));
-    EXPECT_TRUE(lab.run_until([&] { return client->ended; }));
+    client = lab.connect();
+    client->send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    ASSERT_TRUE(lab.run_until([&] { return !web.peers.empty() && web.peers[0]->received.ends_with("abc\r\n"); }));
+    client->send("zz\r\n");
+    ASSERT_TRUE(lab.run_until([&] { return client->ended && web.peers[0]->ended; }));
+    EXPECT_TRUE(client->received.starts_with("HTTP/1.1 400 ")) << client->received;
+    lab.run_for(1ms);
     EXPECT_EQ(record().outcome, Outcome::malformed);
     EXPECT_TRUE(record().has_reason);
-    ASSERT_TRUE(lab.run_until([&] { return web.peers.at(0)->ended; }));
     EXPECT_EQ(web.peers[0]->received.find("0\r\n\r\n"), std::string::npos);
 }
 

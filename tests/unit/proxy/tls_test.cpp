@@ -1,0 +1,117 @@
+#include "../tls/material.hpp"
+#include "http2_client.hpp"
+
+#include <sluice/health/server.hpp>
+
+namespace sluice::proxy::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+class Secure : public ::testing::Test {
+protected:
+    Secure()
+    {
+        plan->tls = tls::test::server_context(tls::test::options({tls::test::make_certificate({"example.org"})}));
+        plan->listen[0].port = 443;
+        web.answer_each(hello);
+        lab.apply({plan});
+    }
+
+    [[nodiscard]] static std::shared_ptr<const tls::ClientContext> offering(std::vector<std::string> protocols)
+    {
+        tls::ClientOptions options;
+        options.verify = false;
+        options.alpn = std::move(protocols);
+        return tls::test::client_context(options);
+    }
+
+    Lab lab;
+    Origin web{lab.origin, 8080};
+    std::shared_ptr<ServicePlan> plan = Lab::make_plan({Lab::make_server("web1", web.endpoint())});
+};
+
+TEST_F(Secure, http11_over_tls)
+{
+    const PeerRef client = lab.connect_tls(offering({"http/1.1"}), "example.org");
+    client->send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    ASSERT_TRUE(lab.run_until([&] { return complete_message(client->received) != 0; }));
+    EXPECT_EQ(client->alpn, "http/1.1");
+    EXPECT_TRUE(client->received.ends_with("hello"));
+    EXPECT_NE(web.peers.at(0)->received.find("X-Forwarded-Proto: https"), std::string::npos);
+    EXPECT_TRUE(lab.records.at(0).secure);
+}
+
+TEST_F(Secure, large_bodies_both_ways)
+{
+    const std::string big(3'000'000, 'z');
+    web.on_data = [&](Peer& peer) {
+        if (complete_message(peer.received) != 0) {
+            peer.received.clear();
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + big);
+        }
+    };
+    const PeerRef client = lab.connect_tls(offering({}), "example.org");
+    client->send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 3000000\r\n\r\n" + big);
+    ASSERT_TRUE(lab.run_until([&] { return complete_message(client->received) != 0; }, 60s));
+    EXPECT_TRUE(client->received.ends_with(big));
+}
+
+TEST_F(Secure, http2_by_alpn)
+{
+    Http2Client client{lab.connect_tls(offering({"h2", "http/1.1"}), "example.org")};
+    const auto id =
+        client.request({{":method", "GET"}, {":scheme", "https"}, {":authority", "example.org"}, {":path", "/"}});
+    ASSERT_TRUE(lab.run_until([&] { return client.answers[id].over(); }));
+    EXPECT_EQ(client.answers[id].body, "hello");
+    EXPECT_EQ(client.peer->alpn, "h2");
+}
+
+TEST_F(Secure, idle_connection_holds_no_blocks)
+{
+    const PeerRef client = lab.connect_tls(offering({}), "example.org");
+    client->send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    ASSERT_TRUE(lab.run_until([&] { return complete_message(client->received) != 0; }));
+    lab.run_for(10ms);
+    EXPECT_EQ(lab.worker->usage().blocks, 0U);
+    EXPECT_EQ(lab.node.tls_buffers.lent(), 0U);
+}
+
+TEST_F(Secure, plain_http_on_a_tls_listener_400_and_closed)
+{
+    const PeerRef client = lab.connect(443);
+    client->send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    ASSERT_TRUE(lab.run_until([&] { return client->ended; }));
+    EXPECT_TRUE(client->received.starts_with("HTTP/1.1 400 ")) << client->received;
+    EXPECT_FALSE(client->was_reset);
+    EXPECT_EQ(lab.records.at(0).outcome, Outcome::plain_http_on_tls);
+    client->close();
+    lab.run_for(3s);
+    EXPECT_EQ(lab.worker->usage().client_connections, 0U);
+}
+
+TEST_F(Secure, handshake_that_never_ends_is_given_up)
+{
+    const PeerRef client = lab.connect(443);
+    lab.run_for(9s);
+    EXPECT_FALSE(client->ended);
+    lab.run_for(2s);
+    EXPECT_TRUE(client->ended);
+    EXPECT_EQ(lab.worker->usage().client_connections, 0U);
+}
+
+TEST_F(Secure, client_closes_orderly_leaves_nothing)
+{
+    const PeerRef client = lab.connect_tls(offering({}), "example.org");
+    client->send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    ASSERT_TRUE(lab.run_until([&] { return complete_message(client->received) != 0; }));
+    client->finish();
+    ASSERT_TRUE(lab.run_until([&] { return client->ended; }));
+    lab.run_for(3s);
+    EXPECT_EQ(lab.worker->usage().client_connections, 0U);
+}
+
+} // namespace
+} // namespace sluice::proxy::test
