@@ -61,6 +61,10 @@ ssize_t write_to_log(void*, const char* text, std::size_t size)
 
 bool looks_like_error(std::string_view line)
 {
+    // Said at every start without multi-process support, which we never use.
+    if (line.find("mp action callback") != std::string_view::npos) {
+        return false;
+    }
     constexpr std::string_view words[] = {"error",   "fail",    "cannot", "could not", "not enough",
                                           "no free", "invalid", "unable", "denied",    "not permitted"};
     std::string lower{line};

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <rte_cycles.h>
 #include <rte_dev.h>
@@ -166,6 +167,8 @@ Expected<void, MachineError> Opening::prepare_interface()
     }
     if (device->driver == InterfaceDriver::af_xdp) {
         queues_ = interface.channels();
+        // Otherwise libxdp may put a dispatcher in front of our program and pin both where they outlive us.
+        ::setenv("LIBXDP_SKIP_DISPATCHER", "1", 0);
         if (auto clear = clear_xdp(options_, device->interface); !clear) {
             return clear;
         }
@@ -243,7 +246,8 @@ Expected<void, MachineError> Opening::configure(std::uint16_t& receive_descripto
     }
     queues_ = std::clamp<std::uint16_t>(queues_, 1, std::min(info.max_rx_queues, info.max_tx_queues));
     rte_eth_conf configuration{};
-    configuration.rxmode.mtu = options_.mtu;
+    // net_memif claims 1518 bytes whatever its buffers hold, and chains them beyond.
+    configuration.rxmode.mtu = state_.driver == "net_memif" ? 0 : options_.mtu;
     constexpr std::uint64_t checksums =
         RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
     // virtio would then pass on packets whose checksum was never filled in, and we forward packets as they are.

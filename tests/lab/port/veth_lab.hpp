@@ -45,7 +45,7 @@ private:
     bool ready_ = false;
 };
 
-/// A child process inside a namespace, with a channel of lines both ways.
+/// A child process inside a namespace (an empty name: where we are), with a channel of single letters both ways.
 class Child {
 public:
     /// The talking end of the channel, for the child.
