@@ -21,8 +21,11 @@ std::string_view SourceFile::line(std::uint32_t number) const noexcept
     if (number == 0 || number > line_count()) {
         return {};
     }
-    const std::string_view rest = std::string_view{text}.substr(line_starts[number - 1]);
-    return rest.substr(0, rest.find('\n'));
+    // By the next line's start: looking for the newline would make every look at a long line cost its length.
+    const std::size_t begin = line_starts[number - 1];
+    std::size_t end = number < line_count() ? line_starts[number] - 1 : text.size();
+    end -= number == line_count() && text.ends_with('\n') && end > begin ? 1 : 0;
+    return std::string_view{text}.substr(begin, end - begin);
 }
 
 std::uint32_t Sources::add(std::string name, std::string text)
