@@ -385,6 +385,8 @@ protected:
     std::shared_ptr<const ClientContext> client_side = client_context();
     asio::io_context context;
     std::deque<Connection> connections;
+    Result read; ///< Pending until TearDown().
+    std::array<char, 8> buffer{};
 };
 
 TEST_F(GateTest, one_handshake_completes_per_admission_in_order)
@@ -420,8 +422,6 @@ TEST_F(GateTest, resumed_handshake_does_not_wait)
     gate->admit_one();
     run();
     ASSERT_EQ(completed(), 1U);
-    std::array<char, 8> buffer{};
-    Result read;
     connections[0].client.async_read_some(asio::buffer(buffer), read.handler()); // Takes the tickets.
     run();
     connect(connections[0].client.engine().session());
