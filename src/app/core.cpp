@@ -129,7 +129,9 @@ std::size_t Core::receive_messages() noexcept
             continue;
         }
         // Bounded, so that one busy neighbour cannot hold this turn.
-        for (std::size_t taken = 0; taken < 2 * packet::Burst::capacity && context_.shared.mesh.receive(from, context_.core, message); ++taken) {
+        for (std::size_t taken = 0;
+             taken < 2 * packet::Burst::capacity && context_.shared.mesh.receive(from, context_.core, message);
+             ++taken) {
             dispatch(std::move(message));
             ++count;
         }

@@ -33,8 +33,8 @@ public:
     /// Runs on the core, between two turns. Made and freed elsewhere as far as possible.
     using Command = std::function<void(Core&)>;
 
-    Core(std::size_t index, Shared& shared, packet::Pool& pool, packet::Pool& reserve, const CoreOptions& options, telemetry::EventRing& events,
-         telemetry::RecordRing& access_records, handoff::Wakeup& control);
+    Core(std::size_t index, Shared& shared, packet::Pool& pool, packet::Pool& reserve, const CoreOptions& options,
+         telemetry::EventRing& events, telemetry::RecordRing& access_records, handoff::Wakeup& control);
     ~Core();
     Core(const Core&) = delete;
     Core& operator=(const Core&) = delete;
@@ -53,7 +53,8 @@ public:
     [[nodiscard]] const CoreStatus& status() const noexcept { return status_; }
     [[nodiscard]] std::size_t index() const noexcept { return context_.core; }
 
-    // The parts, for commands that run on this core and for reading their statistics. Null when the core has no such role.
+    // The parts, for commands that run on this core and for reading their statistics. Null when the core has no such
+    // role.
     [[nodiscard]] FirstForwarder* first_forwarder() noexcept { return first_ ? &*first_ : nullptr; }
     [[nodiscard]] ForwarderUnit* forwarder() noexcept { return forwarder_ ? &*forwarder_ : nullptr; }
     [[nodiscard]] WorkerUnit* worker() noexcept { return worker_ ? &*worker_ : nullptr; }

@@ -21,7 +21,8 @@ struct Shared {
     l4::ServerRegistry servers;
     HashKey secret; ///< Of this process: flow tables, sequence numbers
 
-    Shared(const Clock& time, Layout roles, std::vector<port::Port*> opened, std::size_t ring_capacity, std::size_t neighbours)
+    Shared(const Clock& time, Layout roles, std::vector<port::Port*> opened, std::size_t ring_capacity,
+           std::size_t neighbours)
         : clock{time}, layout{std::move(roles)}, ports{std::move(opened)}, mesh{layout.cores.size(), ring_capacity},
           adjacencies{neighbours}, secret{random_hash_key()}
     {

@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::uint8_t hop_limit = 64;
 
-bool prepend_ip(packet::Packet& packet, const wire::IpAddress& source, const wire::IpAddress& destination, std::uint8_t protocol) noexcept
+bool prepend_ip(packet::Packet& packet, const wire::IpAddress& source, const wire::IpAddress& destination,
+                std::uint8_t protocol) noexcept
 {
     const std::size_t payload = packet.size();
     if (source.is_v4()) {
@@ -47,7 +48,8 @@ bool prepend_ip(packet::Packet& packet, const wire::IpAddress& source, const wir
 
 } // namespace
 
-packet::Packet make_udp(packet::Pool& pool, const wire::Endpoint& source, const wire::Endpoint& destination, Bytes payload) noexcept
+packet::Packet make_udp(packet::Pool& pool, const wire::Endpoint& source, const wire::Endpoint& destination,
+                        Bytes payload) noexcept
 {
     packet::Packet packet = pool.allocate();
     std::byte* const data = packet ? packet.append(wire::udp_size + payload.size()) : nullptr;
@@ -68,8 +70,8 @@ packet::Packet make_udp(packet::Pool& pool, const wire::Endpoint& source, const 
     return packet;
 }
 
-packet::Packet make_echo_request(packet::Pool& pool, const wire::IpAddress& source, const wire::IpAddress& destination, std::uint16_t identifier,
-                                 std::uint16_t sequence) noexcept
+packet::Packet make_echo_request(packet::Pool& pool, const wire::IpAddress& source, const wire::IpAddress& destination,
+                                 std::uint16_t identifier, std::uint16_t sequence) noexcept
 {
     constexpr std::size_t size = wire::icmp_size + 8;
     packet::Packet packet = pool.allocate();
@@ -83,7 +85,8 @@ packet::Packet make_echo_request(packet::Pool& pool, const wire::IpAddress& sour
     store16(data + 4, identifier);
     store16(data + 6, sequence);
     const std::uint8_t protocol = v4 ? wire::protocol::icmp : wire::protocol::icmpv6;
-    store16(data + 2, v4 ? wire::checksum(packet.bytes()) : wire::checksum(packet.bytes(), source, destination, protocol));
+    store16(data + 2,
+            v4 ? wire::checksum(packet.bytes()) : wire::checksum(packet.bytes(), source, destination, protocol));
     if (!prepend_ip(packet, source, destination, protocol)) {
         return {};
     }

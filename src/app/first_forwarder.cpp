@@ -8,7 +8,8 @@ using telemetry::DropReason;
 
 FirstForwarder::FirstForwarder(CoreContext& context, EventSender& events, const neigh::Limits& limits)
     : context_{context}, events_{events},
-      neighbours_{limits, context.shared.adjacencies, context.shared.address_states, context.reserve, *this, context.counters},
+      neighbours_{limits,          context.shared.adjacencies, context.shared.address_states, context.reserve, *this,
+                  context.counters},
       vrrp_{*this, context.counters}
 {
 }
@@ -47,7 +48,8 @@ void FirstForwarder::send_unresolved(packet::Packet&& ip) noexcept
 {
     const Bytes bytes = std::as_const(ip).bytes();
     const bool v4 = !bytes.empty() && (load8(bytes.data()) >> 4U) == 4;
-    const wire::IpAddress destination = v4 ? wire::Ipv4{bytes.data()}.destination() : wire::Ipv6{bytes.data()}.destination();
+    const wire::IpAddress destination =
+        v4 ? wire::Ipv4{bytes.data()}.destination() : wire::Ipv6{bytes.data()}.destination();
     const auto hop = context_.snapshot->neighbours->routes.lookup(ip.port(), destination);
     if (!hop) {
         context_.counters.drop(DropReason::no_route);
@@ -67,9 +69,15 @@ void FirstForwarder::advance(bool mail_read) noexcept
     neighbours_.advance(context_.now);
 }
 
-TimePoint FirstForwarder::next_deadline() const noexcept { return std::min(vrrp_.next_deadline(), neighbours_.next_deadline()); }
+TimePoint FirstForwarder::next_deadline() const noexcept
+{
+    return std::min(vrrp_.next_deadline(), neighbours_.next_deadline());
+}
 
-void FirstForwarder::send(std::uint8_t port, packet::Packet&& frame) noexcept { context_.egress.send(port, std::move(frame)); }
+void FirstForwarder::send(std::uint8_t port, packet::Packet&& frame) noexcept
+{
+    context_.egress.send(port, std::move(frame));
+}
 
 void FirstForwarder::send(std::uint8_t port, Bytes frame) noexcept
 {
@@ -83,12 +91,14 @@ void FirstForwarder::send(std::uint8_t port, Bytes frame) noexcept
     context_.egress.send(port, std::move(packet));
 }
 
-void FirstForwarder::set_address(std::uint8_t port, const wire::IpAddress& address, const wire::MacAddress&, vrrp::Ownership ownership) noexcept
+void FirstForwarder::set_address(std::uint8_t port, const wire::IpAddress& address, const wire::MacAddress&,
+                                 vrrp::Ownership ownership) noexcept
 {
     neighbours_.set_ownership(port, address, static_cast<neigh::Ownership>(ownership));
 }
 
-void FirstForwarder::announce(std::uint8_t port, const wire::IpAddress& address, const wire::MacAddress& virtual_mac) noexcept
+void FirstForwarder::announce(std::uint8_t port, const wire::IpAddress& address,
+                              const wire::MacAddress& virtual_mac) noexcept
 {
     neighbours_.announce(port, address, virtual_mac);
 }

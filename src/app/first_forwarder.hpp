@@ -33,7 +33,8 @@ private:
     void send(std::uint8_t port, Bytes frame) noexcept override;
     void set_address(std::uint8_t port, const wire::IpAddress& address, const wire::MacAddress& virtual_mac,
                      vrrp::Ownership ownership) noexcept override;
-    void announce(std::uint8_t port, const wire::IpAddress& address, const wire::MacAddress& virtual_mac) noexcept override;
+    void announce(std::uint8_t port, const wire::IpAddress& address,
+                  const wire::MacAddress& virtual_mac) noexcept override;
     void report(const vrrp::Event& event) noexcept override;
 
     CoreContext& context_;

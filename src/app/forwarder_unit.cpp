@@ -37,7 +37,8 @@ std::optional<std::uint16_t> answered_probe(Bytes frame, const wire::ParsedPacke
     if (!parsed.is_ip() || parsed.is_fragment) {
         return {};
     }
-    const bool icmp = parsed.is_v4() ? parsed.protocol == wire::protocol::icmp : parsed.protocol == wire::protocol::icmpv6;
+    const bool icmp =
+        parsed.is_v4() ? parsed.protocol == wire::protocol::icmp : parsed.protocol == wire::protocol::icmpv6;
     if (!icmp) {
         return {};
     }
@@ -51,9 +52,12 @@ std::optional<std::uint16_t> answered_probe(Bytes frame, const wire::ParsedPacke
 
 } // namespace
 
-ForwarderUnit::ForwarderUnit(CoreContext& context, IpOutput& output, FirstForwarder* first, WorkerUnit* worker, std::size_t flows)
-    : context_{context}, output_{output}, first_{first}, worker_{worker},
-      layer4_{options_of(context, flows), context.shared.servers, context.shared.address_states, *this}, items_(packet::Burst::capacity)
+ForwarderUnit::ForwarderUnit(CoreContext& context, IpOutput& output, FirstForwarder* first, WorkerUnit* worker,
+                             std::size_t flows)
+    : context_{context}, output_{output}, first_{first}, worker_{worker}, layer4_{options_of(context, flows),
+                                                                                  context.shared.servers,
+                                                                                  context.shared.address_states, *this},
+      items_(packet::Burst::capacity)
 {
     for (std::size_t port = 0; port < context.shared.ports.size(); ++port) {
         for (std::uint16_t queue = 0; queue < context.shared.ports[port]->capabilities().receive_queues; ++queue) {
@@ -127,7 +131,8 @@ void ForwarderUnit::process_burst(std::uint16_t port) noexcept
     }
 }
 
-std::optional<DropReason> ForwarderUnit::refuse(Bytes frame, const wire::ParsedPacket& parsed, const neigh::Interface& interface) const noexcept
+std::optional<DropReason> ForwarderUnit::refuse(Bytes frame, const wire::ParsedPacket& parsed,
+                                                const neigh::Interface& interface) const noexcept
 {
     const wire::Ethernet ethernet{frame.data()};
     const wire::MacAddress destination = ethernet.destination();
@@ -141,9 +146,10 @@ std::optional<DropReason> ForwarderUnit::refuse(Bytes frame, const wire::ParsedP
         return {};
     }
     // `::` is a legal source of neighbour discovery (RFC 4861 §7.1.1) and of listener reports, of nothing else.
-    const bool unspecified = parsed.source.is_unspecified() && (parsed.is_v4() || parsed.protocol != wire::protocol::icmpv6);
-    if (unspecified || parsed.source.is_multicast() || parsed.source.is_loopback() || parsed.source.is_broadcast()
-        || parsed.destination.is_loopback()) {
+    const bool unspecified =
+        parsed.source.is_unspecified() && (parsed.is_v4() || parsed.protocol != wire::protocol::icmpv6);
+    if (unspecified || parsed.source.is_multicast() || parsed.source.is_loopback() || parsed.source.is_broadcast() ||
+        parsed.destination.is_loopback()) {
         return DropReason::source_address_invalid;
     }
     return {};
@@ -171,8 +177,8 @@ void ForwarderUnit::act(packet::Packet&& packet, wire::ParsedPacket& parsed, con
         give_to_worker(std::move(packet), parsed, verdict.shard);
         return;
     case l4::Action::to_forwarder:
-        context_.hand_off(context_.shared.layout.forwarder_core_of(verdict.shard), handoff::Kind::forward, std::move(packet), parsed,
-                          verdict.ports_learned);
+        context_.hand_off(context_.shared.layout.forwarder_core_of(verdict.shard), handoff::Kind::forward,
+                          std::move(packet), parsed, verdict.ports_learned);
         return;
     case l4::Action::local:
         if (const auto port = answered_probe(std::as_const(packet).bytes(), parsed)) {
@@ -196,13 +202,15 @@ void ForwarderUnit::act(packet::Packet&& packet, wire::ParsedPacket& parsed, con
     }
 }
 
-void ForwarderUnit::transmit(packet::Packet&& packet, const wire::ParsedPacket& parsed, neigh::AdjacencyIndex adjacency) noexcept
+void ForwarderUnit::transmit(packet::Packet&& packet, const wire::ParsedPacket& parsed,
+                             neigh::AdjacencyIndex adjacency) noexcept
 {
     packet.trim_front(parsed.network_offset);
     output_.send(std::move(packet), adjacency, parsed.source, parsed.destination);
 }
 
-void ForwarderUnit::split(packet::Packet&& packet, const wire::ParsedPacket& parsed, const l4::Verdict& verdict) noexcept
+void ForwarderUnit::split(packet::Packet&& packet, const wire::ParsedPacket& parsed,
+                          const l4::Verdict& verdict) noexcept
 {
     packet::Burst parts;
     if (!l4::split_ipv4(std::as_const(packet).bytes(), parsed, verdict.mtu, context_.pool, parts)) {
@@ -214,7 +222,8 @@ void ForwarderUnit::split(packet::Packet&& packet, const wire::ParsedPacket& par
     packet.reset();
 }
 
-void ForwarderUnit::give_to_worker(packet::Packet&& packet, const wire::ParsedPacket& parsed, flow::Shard shard) noexcept
+void ForwarderUnit::give_to_worker(packet::Packet&& packet, const wire::ParsedPacket& parsed,
+                                   flow::Shard shard) noexcept
 {
     const std::size_t core = context_.shared.layout.worker_core_of(shard);
     if (core == context_.core && worker_ != nullptr) {
@@ -236,11 +245,13 @@ void ForwarderUnit::give_to_first(packet::Packet&& packet, const wire::ParsedPac
     if (first_ != nullptr) {
         first_->input(std::move(packet), parsed);
     } else {
-        context_.hand_off(context_.shared.layout.forwarder_core.front(), handoff::Kind::local, std::move(packet), parsed);
+        context_.hand_off(context_.shared.layout.forwarder_core.front(), handoff::Kind::local, std::move(packet),
+                          parsed);
     }
 }
 
-void ForwarderUnit::report_error(packet::Packet&& packet, const wire::ParsedPacket& parsed, const l4::Verdict& verdict) noexcept
+void ForwarderUnit::report_error(packet::Packet&& packet, const wire::ParsedPacket& parsed,
+                                 const l4::Verdict& verdict) noexcept
 {
     const Bytes frame = std::as_const(packet).bytes();
     const neigh::Interface& interface = *table_->interface(packet.port());
@@ -259,7 +270,8 @@ void ForwarderUnit::report_error(packet::Packet&& packet, const wire::ParsedPack
         const auto hop = table_->routes.lookup(packet.port(), parsed.source);
         source = hop ? hop->source : wire::IpAddress{};
     }
-    packet::Packet answer = neigh::make_icmp_error(context_.reserve, frame, parsed, verdict.icmp, verdict.mtu, source, interface.mac);
+    packet::Packet answer =
+        neigh::make_icmp_error(context_.reserve, frame, parsed, verdict.icmp, verdict.mtu, source, interface.mac);
     if (answer) {
         context_.egress.send(packet.port(), std::move(answer));
     } else {
@@ -268,7 +280,8 @@ void ForwarderUnit::report_error(packet::Packet&& packet, const wire::ParsedPack
     packet.reset();
 }
 
-std::optional<l4::NextHop> ForwarderUnit::find(const wire::IpAddress& source, const wire::IpAddress& destination) noexcept
+std::optional<l4::NextHop> ForwarderUnit::find(const wire::IpAddress& source,
+                                               const wire::IpAddress& destination) noexcept
 {
     const auto route = output_.find(source, destination);
     if (!route) {
@@ -280,7 +293,8 @@ std::optional<l4::NextHop> ForwarderUnit::find(const wire::IpAddress& source, co
 std::uint16_t ForwarderUnit::mtu(neigh::AdjacencyIndex adjacency) noexcept
 {
     const neigh::Adjacency next = context_.shared.adjacencies.read(adjacency);
-    const neigh::Interface* interface = next.state == neigh::NeighbourState::none ? nullptr : table_->interface(next.port);
+    const neigh::Interface* interface =
+        next.state == neigh::NeighbourState::none ? nullptr : table_->interface(next.port);
     return interface == nullptr ? std::uint16_t{0} : interface->mtu;
 }
 

@@ -1,4 +1,5 @@
-// One forwarder: what its receive queues deliver is parsed, judged by layer 4, and sent, answered or passed to its owner.
+// One forwarder: what its receive queues deliver is parsed, judged by layer 4, and sent, answered or passed to its
+// owner.
 #pragma once
 
 #include "core_context.hpp"
@@ -21,7 +22,8 @@ public:
 
     /// Puts the generation of this turn to work, if it is another one.
     void apply(const control::Snapshot& snapshot) noexcept;
-    /// One burst from every queue of this core. Clears `mail_read` when some queue may hold more. Returns the packets seen.
+    /// One burst from every queue of this core. Clears `mail_read` when some queue may hold more. Returns the packets
+    /// seen.
     std::size_t receive(bool& mail_read) noexcept;
     /// A packet that another forwarder received and this one owns.
     void forward(packet::Packet&& packet, wire::ParsedPacket& parsed, bool ports_learned) noexcept;
@@ -40,7 +42,8 @@ private:
     };
 
     void process_burst(std::uint16_t port) noexcept;
-    [[nodiscard]] std::optional<telemetry::DropReason> refuse(Bytes frame, const wire::ParsedPacket& parsed, const neigh::Interface& interface) const noexcept;
+    [[nodiscard]] std::optional<telemetry::DropReason> refuse(Bytes frame, const wire::ParsedPacket& parsed,
+                                                              const neigh::Interface& interface) const noexcept;
     void act(packet::Packet&& packet, wire::ParsedPacket& parsed, const l4::Verdict& verdict) noexcept;
     void transmit(packet::Packet&& packet, const wire::ParsedPacket& parsed, neigh::AdjacencyIndex adjacency) noexcept;
     void split(packet::Packet&& packet, const wire::ParsedPacket& parsed, const l4::Verdict& verdict) noexcept;
@@ -48,7 +51,8 @@ private:
     void give_to_first(packet::Packet&& packet, const wire::ParsedPacket& parsed) noexcept;
     void report_error(packet::Packet&& packet, const wire::ParsedPacket& parsed, const l4::Verdict& verdict) noexcept;
 
-    [[nodiscard]] std::optional<l4::NextHop> find(const wire::IpAddress& source, const wire::IpAddress& destination) noexcept override;
+    [[nodiscard]] std::optional<l4::NextHop> find(const wire::IpAddress& source,
+                                                  const wire::IpAddress& destination) noexcept override;
     [[nodiscard]] std::uint16_t mtu(neigh::AdjacencyIndex adjacency) noexcept override;
 
     CoreContext& context_;

@@ -16,7 +16,8 @@ std::optional<std::uint8_t> port_of(const neigh::Table& table, const wire::IpAdd
 
 } // namespace
 
-std::optional<IpOutput::Route> IpOutput::find(const wire::IpAddress& source, const wire::IpAddress& destination) const noexcept
+std::optional<IpOutput::Route> IpOutput::find(const wire::IpAddress& source,
+                                              const wire::IpAddress& destination) const noexcept
 {
     if (context_.snapshot == nullptr) {
         return {};
@@ -66,7 +67,8 @@ void IpOutput::send(packet::Packet&& ip, neigh::AdjacencyIndex adjacency, const 
         return;
     }
     if (neighbours_ != nullptr) {
-        neighbours_->transmit(neighbours_->resolve(route->next_hop.port, route->next_hop.address, context_.now), std::move(ip), context_.now);
+        neighbours_->transmit(neighbours_->resolve(route->next_hop.port, route->next_hop.address, context_.now),
+                              std::move(ip), context_.now);
         return;
     }
     ip.set_port(route->next_hop.port);

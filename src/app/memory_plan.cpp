@@ -26,16 +26,16 @@ MemoryPlan plan_memory(const MemoryRequest& request) noexcept
     MemoryPlan plan;
     plan.receive_buffers_per_queue = receive_buffers;
     plan.reserve_buffers_per_core = reserve_buffers;
-    const std::uint64_t fixed
-        = buffer_bytes * (request.receive_queues * receive_buffers + request.cores * (reserve_buffers + least_data_buffers));
+    const std::uint64_t fixed = buffer_bytes * (request.receive_queues * receive_buffers +
+                                                request.cores * (reserve_buffers + least_data_buffers));
     plan.least_bytes = fixed + request.cores * least_state_bytes;
 
     // A quarter for packets on their way out, a quarter for flows, half for connections.
     const std::uint64_t rest = request.total_bytes > fixed ? request.total_bytes - fixed : 0;
-    plan.data_buffers_per_core
-        = std::clamp<std::size_t>(least_data_buffers + rest / 4 / buffer_bytes / request.cores, least_data_buffers, most_data_buffers);
-    plan.packet_bytes
-        = buffer_bytes * (request.receive_queues * receive_buffers + request.cores * (reserve_buffers + plan.data_buffers_per_core));
+    plan.data_buffers_per_core = std::clamp<std::size_t>(least_data_buffers + rest / 4 / buffer_bytes / request.cores,
+                                                         least_data_buffers, most_data_buffers);
+    plan.packet_bytes = buffer_bytes * (request.receive_queues * receive_buffers +
+                                        request.cores * (reserve_buffers + plan.data_buffers_per_core));
     plan.flows_per_forwarder = std::max<std::uint64_t>(rest / 4 / flow_bytes / request.forwarders, 1024);
     const std::uint64_t worker = rest / 2 / request.workers;
     plan.connections_per_worker = std::max<std::uint64_t>(worker / 4 / connection_bytes, 1024);
@@ -47,10 +47,11 @@ MemoryPlan plan_memory(const MemoryRequest& request) noexcept
 
 std::string MemoryPlan::to_string() const
 {
-    return fmt::format("packets {} MiB ({} receive buffers a queue, {} to send and {} in reserve a core); {} flows a forwarder; "
-                       "{} connections and {} MiB of TCP buffers a worker",
-                       packet_bytes >> 20U, receive_buffers_per_queue, data_buffers_per_core, reserve_buffers_per_core, flows_per_forwarder,
-                       connections_per_worker, tcp_buffer_bytes_per_worker >> 20U);
+    return fmt::format(
+        "packets {} MiB ({} receive buffers a queue, {} to send and {} in reserve a core); {} flows a forwarder; "
+        "{} connections and {} MiB of TCP buffers a worker",
+        packet_bytes >> 20U, receive_buffers_per_queue, data_buffers_per_core, reserve_buffers_per_core,
+        flows_per_forwarder, connections_per_worker, tcp_buffer_bytes_per_worker >> 20U);
 }
 
 } // namespace sluice::app

@@ -16,16 +16,17 @@ std::vector<port::Port*> pointers(const std::vector<std::unique_ptr<port::Port>>
 
 } // namespace
 
-Node::Node(const Clock& clock, Layout layout, std::vector<std::unique_ptr<port::Port>> ports, std::vector<CorePools> pools,
-           const NodeOptions& options)
-    : ports_{std::move(ports)}, pools_{std::move(pools)},
-      shared_{clock, std::move(layout), pointers(ports_), options.ring_capacity, options.neighbours}
+Node::Node(const Clock& clock, Layout layout, std::vector<std::unique_ptr<port::Port>> ports,
+           std::vector<CorePools> pools, const NodeOptions& options)
+    : ports_{std::move(ports)}, pools_{std::move(pools)}, shared_{clock, std::move(layout), pointers(ports_),
+                                                                  options.ring_capacity, options.neighbours}
 {
     for (std::size_t index = 0; index < shared_.layout.cores.size(); ++index) {
         events_.push_back(std::make_unique<telemetry::EventRing>(options.events));
         access_records_.push_back(std::make_unique<telemetry::RecordRing>(options.access_record_bytes));
-        cores_.push_back(std::make_unique<Core>(index, shared_, *pools_[index].data, *pools_[index].reserve, options.core, *events_[index],
-                                                *access_records_[index], control_wakeup_));
+        cores_.push_back(std::make_unique<Core>(index, shared_, *pools_[index].data, *pools_[index].reserve,
+                                                options.core, *events_[index], *access_records_[index],
+                                                control_wakeup_));
     }
 }
 

@@ -1,5 +1,5 @@
-// The packet cores of one node, and how the control thread reaches them. Works over any ports: with DPDK in the program,
-// over in-memory ports in tests, on threads or turn by turn in virtual time.
+// The packet cores of one node, and how the control thread reaches them. Works over any ports: with DPDK in the
+// program, over in-memory ports in tests, on threads or turn by turn in virtual time.
 #pragma once
 
 #include "core.hpp"
@@ -28,16 +28,16 @@ struct CorePools {
 class Node {
 public:
     /// `pools`: one entry per core of the layout. Everything is laid out here; nothing runs yet.
-    Node(const Clock& clock, Layout layout, std::vector<std::unique_ptr<port::Port>> ports, std::vector<CorePools> pools,
-         const NodeOptions& options);
+    Node(const Clock& clock, Layout layout, std::vector<std::unique_ptr<port::Port>> ports,
+         std::vector<CorePools> pools, const NodeOptions& options);
     ~Node();
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
 
     // ---- Control thread ----
 
-    /// Starts a thread per core. Each calls `around` with its role and what it has to run: the place for pinning and for
-    /// registration with EAL.
+    /// Starts a thread per core. Each calls `around` with its role and what it has to run: the place for pinning and
+    /// for registration with EAL.
     void start(std::function<void(const CoreRole&, const std::function<void()>&)> around);
     /// Ends the threads. Idempotent.
     void stop();

@@ -21,7 +21,8 @@ void watch(int epoll, int descriptor)
 
 } // namespace
 
-Sleeper::Sleeper(handoff::Wakeup& wakeup, std::span<const int> descriptors) : wakeup_{wakeup}, epoll_{epoll_create1(EPOLL_CLOEXEC)}
+Sleeper::Sleeper(handoff::Wakeup& wakeup, std::span<const int> descriptors)
+    : wakeup_{wakeup}, epoll_{epoll_create1(EPOLL_CLOEXEC)}
 {
     if (epoll_ < 0) {
         throw std::system_error{errno, std::generic_category(), "epoll_create1"};

@@ -32,8 +32,9 @@ Supervisor::~Supervisor()
     if (node_) {
         node_->stop();
     }
-    // The node's packets live in DPDK memory: it goes before the machine.
+    // Ports and packets live in DPDK memory: they go before the machine.
     node_.reset();
+    opened_ports_.clear();
     machine_.reset();
 }
 
@@ -103,8 +104,8 @@ void Supervisor::watch_events()
 void Supervisor::take_events()
 {
     node_->take_events([this](const telemetry::Event& event) {
-        spdlog::info("{} {}: {} -> {} ({})", telemetry::text(event.kind), event.subject.view(), event.from.view(), event.to.view(),
-                     event.reason.view());
+        spdlog::info("{} {}: {} -> {} ({})", telemetry::text(event.kind), event.subject.view(), event.from.view(),
+                     event.to.view(), event.reason.view());
         if (event.kind == telemetry::EventKind::health) {
             pools_changed_ = true;
         }
@@ -153,8 +154,8 @@ void Supervisor::check_links()
         links_[index] = up;
         spdlog::warn("port {}: link {}", port.name(), up ? "up" : "down");
         node_->post(node_->first_forwarder_core(), [index, up](Core& core) {
-            core.first_forwarder()->vrrp().set_tracked({vrrp::TrackedObject::Kind::port, static_cast<std::uint32_t>(index)}, up,
-                                                       core.context().now);
+            core.first_forwarder()->vrrp().set_tracked(
+                {vrrp::TrackedObject::Kind::port, static_cast<std::uint32_t>(index)}, up, core.context().now);
         });
     }
 }
@@ -182,8 +183,9 @@ void Supervisor::check_cores()
         known = present;
         spdlog::error("{} {}", fault == vrrp::NodeFault::worker_stalled ? "a worker" : "a forwarder",
                       present ? "has finished no turn for a second" : "runs again");
-        node_->post(node_->first_forwarder_core(),
-                    [fault, present](Core& core) { core.first_forwarder()->vrrp().set_fault(fault, present, core.context().now); });
+        node_->post(node_->first_forwarder_core(), [fault, present](Core& core) {
+            core.first_forwarder()->vrrp().set_fault(fault, present, core.context().now);
+        });
     };
     tell(vrrp::NodeFault::forwarder_stalled, forwarder_stalled, forwarder_fault_);
     tell(vrrp::NodeFault::worker_stalled, worker_stalled, worker_fault_);
@@ -202,13 +204,15 @@ void Supervisor::check_ready()
         }
     }
     bool decided = false;
-    const bool answered = node_->call(node_->first_forwarder_core(),
-                                      [&decided](Core& core) { decided = core.first_forwarder()->neighbours().gateways_decided(); });
+    const bool answered = node_->call(node_->first_forwarder_core(), [&decided](Core& core) {
+        decided = core.first_forwarder()->neighbours().gateways_decided();
+    });
     if (!answered || !decided) {
         return;
     }
     ready_ = true;
-    node_->post(node_->first_forwarder_core(), [](Core& core) { core.first_forwarder()->vrrp().set_ready(true, core.context().now); });
+    node_->post(node_->first_forwarder_core(),
+                [](Core& core) { core.first_forwarder()->vrrp().set_ready(true, core.context().now); });
     spdlog::info("ready");
     sd_notify(0, "READY=1\nSTATUS=running");
 }
@@ -291,7 +295,9 @@ void Supervisor::continue_stop()
     if (stopping_ == Stopping::draining) {
         std::size_t left = 0;
         for (const auto& core : node_->cores()) {
-            node_->call(core->index(), [&left](Core& on) { left += on.worker() != nullptr ? on.worker()->proxy().usage().client_connections : 0; });
+            node_->call(core->index(), [&left](Core& on) {
+                left += on.worker() != nullptr ? on.worker()->proxy().usage().client_connections : 0;
+            });
         }
         if (left != 0 && now < phase_deadline_) {
             return;
@@ -304,11 +310,13 @@ void Supervisor::continue_stop()
                 }
             });
         }
-        node_->call(node_->first_forwarder_core(), [](Core& core) { core.first_forwarder()->vrrp().handover(handover_patience, core.context().now); });
+        node_->call(node_->first_forwarder_core(),
+                    [](Core& core) { core.first_forwarder()->vrrp().handover(handover_patience, core.context().now); });
         return;
     }
     vrrp::HandoverState state = vrrp::HandoverState::pending;
-    node_->call(node_->first_forwarder_core(), [&state](Core& core) { state = core.first_forwarder()->vrrp().handover_state(); });
+    node_->call(node_->first_forwarder_core(),
+                [&state](Core& core) { state = core.first_forwarder()->vrrp().handover_state(); });
     if (state != vrrp::HandoverState::pending) {
         finish_stop();
     }
@@ -316,10 +324,12 @@ void Supervisor::continue_stop()
 
 void Supervisor::finish_stop()
 {
-    node_->call(node_->first_forwarder_core(), [](Core& core) { core.first_forwarder()->vrrp().stop(core.context().now); },
-                std::chrono::milliseconds{500});
+    node_->call(
+        node_->first_forwarder_core(), [](Core& core) { core.first_forwarder()->vrrp().stop(core.context().now); },
+        std::chrono::milliseconds{500});
     // One more turn sends what stop() asked for.
-    node_->call(node_->first_forwarder_core(), [](Core&) {}, std::chrono::milliseconds{500});
+    node_->call(
+        node_->first_forwarder_core(), [](Core&) {}, std::chrono::milliseconds{500});
     io_.stop();
 }
 

@@ -50,7 +50,7 @@ private:
     [[nodiscard]] std::optional<StartFailure> judge_machine();
     [[nodiscard]] std::optional<StartFailure> start_machine();
     [[nodiscard]] std::optional<StartFailure> open_ports();
-    void lay_out_node();
+    [[nodiscard]] std::optional<StartFailure> lay_out_node();
     [[nodiscard]] std::optional<StartFailure> publish_first();
 
     // While running.

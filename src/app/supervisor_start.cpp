@@ -10,11 +10,17 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 namespace sluice::app {
 namespace {
 
-constexpr const char* runtime_directory = "/run/sluice";
+/// systemd says where (RuntimeDirectory=); without it the usual place.
+std::string runtime_directory()
+{
+    const char* directory = std::getenv("RUNTIME_DIRECTORY");
+    return directory != nullptr && *directory != '\0' ? directory : "/run/sluice";
+}
 
 port::DeviceChoice device_of(const config::Device& device)
 {
@@ -24,8 +30,9 @@ port::DeviceChoice device_of(const config::Device& device)
     if (device.pci) {
         return port::PciDevice{**device.pci};
     }
-    return port::InterfaceDevice{**device.interface, device.driver == config::Driver::af_packet ? port::InterfaceDriver::af_packet
-                                                                                                : port::InterfaceDriver::af_xdp};
+    return port::InterfaceDevice{**device.interface, device.driver == config::Driver::af_packet
+                                                         ? port::InterfaceDriver::af_packet
+                                                         : port::InterfaceDriver::af_xdp};
 }
 
 HugePageUse hugepages_of(config::HugePages pages) noexcept
@@ -70,7 +77,9 @@ std::optional<StartFailure> Supervisor::start()
         return failed;
     }
     // 5. Cores, rings and pools.
-    lay_out_node();
+    if (auto failed = lay_out_node()) {
+        return failed;
+    }
     // 6. Threads, and the first generation.
     return publish_first();
 }
@@ -116,9 +125,10 @@ std::optional<StartFailure> Supervisor::judge_machine()
     MachineRequest request;
     request.hugepages = hugepages_of(model_->memory.hugepages);
     request.memory_bytes = model_->memory.size.bytes;
-    request.runtime_directory = runtime_directory;
+    request.runtime_directory = runtime_directory();
     for (const config::Port& port : model_->ports) {
-        request.ports.push_back({*port.name, device_of(port.device), port.device.kernel == config::KernelAddresses::ignore,
+        request.ports.push_back({*port.name, device_of(port.device),
+                                 port.device.kernel == config::KernelAddresses::ignore,
                                  static_cast<std::uint16_t>(*port.mtu)});
     }
     request.cores = forwarder_cpus();
@@ -127,7 +137,7 @@ std::optional<StartFailure> Supervisor::judge_machine()
             request.cores.push_back(cpu);
         }
     }
-    const MachineReport found = check_machine(request, SystemHostProbe{runtime_directory});
+    const MachineReport found = check_machine(request, SystemHostProbe{runtime_directory()});
     for (const MachineError& warning : found.warnings) {
         app::report(warning, "warning");
     }
@@ -151,15 +161,19 @@ std::optional<StartFailure> Supervisor::start_machine()
     }
     memory_ = plan_memory(request);
     if (!memory_.fits(request.total_bytes)) {
-        app::report({fmt::format("memory.size is {} MiB, but {} cores with {} receive queues need at least {} MiB", request.total_bytes >> 20U,
-                                 request.cores, request.receive_queues, (memory_.least_bytes >> 20U) + 1),
-                     fmt::format("set `memory: {{size: {}MiB}}` in {}", (memory_.least_bytes >> 20U) + 1, config_path_)},
-                    "error");
+        app::report(
+            {fmt::format("memory.size is {} MiB, but {} cores with {} receive queues need at least {} MiB",
+                         request.total_bytes >> 20U, request.cores, request.receive_queues,
+                         (memory_.least_bytes >> 20U) + 1),
+             fmt::format("set `memory: {{size: {}MiB}}` in {}", (memory_.least_bytes >> 20U) + 1, config_path_)},
+            "error");
         return StartFailure{ExitCode::machine_lacks};
     }
     MachineOptions options;
     options.hugepages = hugepages_of(model_->memory.hugepages);
-    options.memory_bytes = memory_.packet_bytes + (32ULL << 20U);
+    // Without hugepages no buffer may cross a 4 KiB page, so each takes one; rings and queues come on top. Reserved
+    // address space only: what is not touched is not used.
+    options.memory_bytes = 2 * memory_.packet_bytes + (32ULL << 20U);
     for (const config::Port& port : model_->ports) {
         if (port.device.pci) {
             options.pci.push_back(**port.device.pci);
@@ -184,9 +198,10 @@ std::optional<StartFailure> Supervisor::open_ports()
         options.index = static_cast<std::uint8_t>(index);
         options.device = device_of(port.device);
         options.mtu = static_cast<std::uint16_t>(*port.mtu);
-        options.queues = static_cast<std::uint16_t>(port.device.queues.value_or(static_cast<std::uint32_t>(forwarder_cpus().size())));
+        options.queues = static_cast<std::uint16_t>(
+            port.device.queues.value_or(static_cast<std::uint32_t>(forwarder_cpus().size())));
         options.receive_buffers = memory_.receive_buffers_per_queue;
-        options.runtime_directory = runtime_directory;
+        options.runtime_directory = runtime_directory();
         auto opened = port::EthdevPort::open(options);
         if (!opened) {
             app::report(opened.error(), "error");
@@ -205,7 +220,7 @@ std::optional<StartFailure> Supervisor::open_ports()
     return {};
 }
 
-void Supervisor::lay_out_node()
+std::optional<StartFailure> Supervisor::lay_out_node()
 {
     Layout layout = make_layout(forwarder_cpus(), worker_cpus());
     spdlog::info("layout: {}", layout.to_string());
@@ -214,21 +229,22 @@ void Supervisor::lay_out_node()
         auto data = port::DpdkPool::create(fmt::format("data{}", core), memory_.data_buffers_per_core);
         auto reserve = port::DpdkPool::create(fmt::format("reserve{}", core), memory_.reserve_buffers_per_core);
         if (!data || !reserve) {
-            // The plan counted these in; EAL could not find them in one piece.
-            throw std::runtime_error{(data ? reserve.error() : data.error()).message};
+            app::report(data ? reserve.error() : data.error(), "error");
+            return StartFailure{ExitCode::machine_lacks};
         }
         pools.push_back({std::move(*data), std::move(*reserve)});
     }
     NodeOptions options;
     options.core.poll = model_->cpu.idle == config::Idle::poll;
     options.core.flows = memory_.flows_per_forwarder;
-    options.core.worker = {memory_.connections_per_worker, memory_.tcp_buffer_bytes_per_worker, memory_.proxy_blocks_per_worker,
-                           memory_.tls_blocks_per_worker};
+    options.core.worker = {memory_.connections_per_worker, memory_.tcp_buffer_bytes_per_worker,
+                           memory_.proxy_blocks_per_worker, memory_.tls_blocks_per_worker};
     registry_.workers = layout.worker_core.size();
     node_ = std::make_unique<Node>(clock_, std::move(layout), std::move(opened_ports_), std::move(pools), options);
     registry_.address_states = &node_->shared().address_states;
     registry_.server_registry = &node_->shared().servers;
     registry_.process_ticket_keys = tls::TicketKeys::random();
+    return {};
 }
 
 std::optional<StartFailure> Supervisor::publish_first()

@@ -45,9 +45,11 @@ proxy::WorkerOptions proxy_options(const CoreContext& context, const WorkerBudge
 
 } // namespace
 
-WorkerUnit::WorkerUnit(CoreContext& context, IpOutput& output, EventSender& events, telemetry::RecordRing& access_records, const WorkerBudget& budget)
+WorkerUnit::WorkerUnit(CoreContext& context, IpOutput& output, EventSender& events,
+                       telemetry::RecordRing& access_records, const WorkerBudget& budget)
     : context_{context}, output_{output}, events_{events}, access_records_{access_records}, loop_{context.shared.clock},
-      ports_{context.shared.secret, flow::local_ports::workers, shards_of(context.shared.layout, *context.role().worker)},
+      ports_{context.shared.secret, flow::local_ports::workers,
+             shards_of(context.shared.layout, *context.role().worker)},
       stack_{loop_, *this, ports_, context.counters, stack_options(context, budget)}, tls_buffers_{budget.tls_blocks},
       proxy_{{loop_, stack_, tls_buffers_, gate_, context.counters, *this}, proxy_options(context, budget)},
       probes_{{loop_, stack_, tls_buffers_, *this},
@@ -119,7 +121,8 @@ bool WorkerUnit::run() noexcept
 
 TimePoint WorkerUnit::next_deadline() const noexcept { return loop_.next_deadline(); }
 
-std::optional<tcp::Path> WorkerUnit::find_path(const wire::IpAddress& source, const wire::IpAddress& destination) noexcept
+std::optional<tcp::Path> WorkerUnit::find_path(const wire::IpAddress& source,
+                                               const wire::IpAddress& destination) noexcept
 {
     const auto route = output_.find(source, destination);
     if (!route) {
@@ -140,7 +143,8 @@ packet::Packet WorkerUnit::allocate(Purpose purpose) noexcept
     return packet;
 }
 
-void WorkerUnit::transmit(packet::Packet&& packet, const wire::IpAddress& source, const wire::IpAddress& destination, tcp::Path path) noexcept
+void WorkerUnit::transmit(packet::Packet&& packet, const wire::IpAddress& source, const wire::IpAddress& destination,
+                          tcp::Path path) noexcept
 {
     output_.send(std::move(packet), neigh::AdjacencyIndex{path.id}, source, destination);
 }
@@ -163,7 +167,8 @@ void WorkerUnit::record_access(const proxy::AccessRecord& record) noexcept
 
 std::uint64_t WorkerUnit::own_drops() noexcept
 {
-    std::uint64_t total = context_.counters.get(telemetry::Counter::pool_exhausted) + context_.counters.get(telemetry::Counter::turns_late);
+    std::uint64_t total = context_.counters.get(telemetry::Counter::pool_exhausted) +
+                          context_.counters.get(telemetry::Counter::turns_late);
     for (const DropReason reason : {DropReason::transmit_full, DropReason::handoff_full, DropReason::pool_empty}) {
         total += context_.counters.get(reason);
     }
@@ -190,7 +195,8 @@ bool WorkerUnit::send_udp(const wire::Endpoint& local, const wire::Endpoint& ser
     return true;
 }
 
-bool WorkerUnit::send_echo(const wire::IpAddress& local, const wire::IpAddress& server, std::uint16_t identifier, std::uint16_t sequence) noexcept
+bool WorkerUnit::send_echo(const wire::IpAddress& local, const wire::IpAddress& server, std::uint16_t identifier,
+                           std::uint16_t sequence) noexcept
 {
     packet::Packet packet = make_echo_request(context_.reserve, local, server, identifier, sequence);
     if (!packet) {

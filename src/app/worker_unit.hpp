@@ -23,15 +23,17 @@ struct WorkerBudget {
 
 class WorkerUnit final : private tcp::Output, private proxy::Environment, private probe::Environment {
 public:
-    WorkerUnit(CoreContext& context, IpOutput& output, EventSender& events, telemetry::RecordRing& access_records, const WorkerBudget& budget);
+    WorkerUnit(CoreContext& context, IpOutput& output, EventSender& events, telemetry::RecordRing& access_records,
+               const WorkerBudget& budget);
 
     /// Puts the generation of this turn to work, if it is another one.
     void apply(const control::Snapshot& snapshot) noexcept;
-    /// A packet that this worker owns: a segment, an ICMP error about one, an answer to a probe. Checksums are verified here.
+    /// A packet that this worker owns: a segment, an ICMP error about one, an answer to a probe. Checksums are verified
+    /// here.
     void receive(packet::Packet&& frame, const wire::ParsedPacket& parsed) noexcept;
 
-    /// The part of a turn after input: timers, one private-key operation, handlers within their budget, output. True when
-    /// there is more to do at once.
+    /// The part of a turn after input: timers, one private-key operation, handlers within their budget, output. True
+    /// when there is more to do at once.
     bool run() noexcept;
     [[nodiscard]] TimePoint next_deadline() const noexcept;
 
@@ -41,14 +43,17 @@ public:
     [[nodiscard]] probe::Runner& probes() noexcept { return probes_; }
 
 private:
-    [[nodiscard]] std::optional<tcp::Path> find_path(const wire::IpAddress& source, const wire::IpAddress& destination) noexcept override;
+    [[nodiscard]] std::optional<tcp::Path> find_path(const wire::IpAddress& source,
+                                                     const wire::IpAddress& destination) noexcept override;
     [[nodiscard]] packet::Packet allocate(Purpose purpose) noexcept override;
-    void transmit(packet::Packet&& packet, const wire::IpAddress& source, const wire::IpAddress& destination, tcp::Path path) noexcept override;
+    void transmit(packet::Packet&& packet, const wire::IpAddress& source, const wire::IpAddress& destination,
+                  tcp::Path path) noexcept override;
     [[nodiscard]] std::optional<wire::IpAddress> source_for(const wire::IpAddress& server) noexcept override;
     void record_access(const proxy::AccessRecord& record) noexcept override;
     [[nodiscard]] std::uint64_t own_drops() noexcept override;
     [[nodiscard]] bool port_up(const wire::IpAddress& server) noexcept override;
-    [[nodiscard]] bool send_udp(const wire::Endpoint& local, const wire::Endpoint& server, Bytes payload) noexcept override;
+    [[nodiscard]] bool send_udp(const wire::Endpoint& local, const wire::Endpoint& server,
+                                Bytes payload) noexcept override;
     [[nodiscard]] bool send_echo(const wire::IpAddress& local, const wire::IpAddress& server, std::uint16_t identifier,
                                  std::uint16_t sequence) noexcept override;
     void decided(const probe::ServerCheck& check, const health::Decision& decision) noexcept override;

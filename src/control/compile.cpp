@@ -11,7 +11,8 @@ bool same_parameters(const vrrp::Table& table, const std::vector<vrrp::Parameter
     for (const vrrp::Group& group : table.groups()) {
         count += group.members().size();
     }
-    return count == parameters.size() && std::all_of(parameters.begin(), parameters.end(), [&](const vrrp::Parameters& instance) {
+    return count == parameters.size() &&
+           std::all_of(parameters.begin(), parameters.end(), [&](const vrrp::Parameters& instance) {
                const vrrp::Member* member = table.find(instance.name);
                return member != nullptr && member->parameters == instance;
            });
@@ -31,7 +32,8 @@ std::vector<vrrp::TrackedState> tracked_of(const std::vector<vrrp::Parameters>& 
 
 } // namespace
 
-const Registry::ServerEntry& Registry::server(const std::string& pool, const std::string& name, const wire::Endpoint& address, bool checked)
+const Registry::ServerEntry& Registry::server(const std::string& pool, const std::string& name,
+                                              const wire::Endpoint& address, bool checked)
 {
     const ServerKey key{pool, address};
     auto found = servers.find(key);
@@ -65,8 +67,8 @@ std::uint32_t Registry::service_id(const std::string& name)
     return service_ids.try_emplace(name, static_cast<std::uint32_t>(service_ids.size() + 1)).first->second;
 }
 
-Expected<std::unique_ptr<Snapshot>, Diagnostics> compile(const config::Model& model, const std::vector<PortFacts>& ports, Registry& registry,
-                                                         const Snapshot* previous)
+Expected<std::unique_ptr<Snapshot>, Diagnostics>
+compile(const config::Model& model, const std::vector<PortFacts>& ports, Registry& registry, const Snapshot* previous)
 {
     Diagnostics diagnostics;
     auto snapshot = std::make_unique<Snapshot>();
@@ -93,9 +95,11 @@ void forget_unlisted(Registry& registry, const config::Model& model)
 {
     for (auto entry = registry.servers.begin(); entry != registry.servers.end(); ++entry) {
         const config::Pool* pool = config::find_pool(model, entry->first.first);
-        const bool listed = pool != nullptr && std::any_of(pool->servers.begin(), pool->servers.end(), [&](const config::Server& server) {
-                                return wire::Endpoint{server.address->address, server.address->port} == entry->first.second;
-                            });
+        const bool listed =
+            pool != nullptr &&
+            std::any_of(pool->servers.begin(), pool->servers.end(), [&](const config::Server& server) {
+                return wire::Endpoint{server.address->address, server.address->port} == entry->first.second;
+            });
         if (!listed && entry->second.listed) {
             entry->second.listed = false;
             registry.server_registry->retire(entry->second.id);

@@ -42,12 +42,13 @@ wire::IpAddress advert_source(const neigh::Interface& interface, bool ipv6)
 
 std::uint8_t port_index(const config::Model& model, const std::string& name)
 {
-    const auto found = std::find_if(model.ports.begin(), model.ports.end(), [&](const config::Port& port) { return *port.name == name; });
+    const auto found = std::find_if(model.ports.begin(), model.ports.end(),
+                                    [&](const config::Port& port) { return *port.name == name; });
     return static_cast<std::uint8_t>(found - model.ports.begin());
 }
 
-std::shared_ptr<const neigh::Table> compile_neighbours(const config::Model& model, const std::vector<PortFacts>& ports, Registry& registry,
-                                                       const Snapshot* previous)
+std::shared_ptr<const neigh::Table> compile_neighbours(const config::Model& model, const std::vector<PortFacts>& ports,
+                                                       Registry& registry, const Snapshot* previous)
 {
     std::vector<neigh::Interface> interfaces;
     for (std::size_t index = 0; index < model.ports.size(); ++index) {
@@ -71,7 +72,8 @@ std::shared_ptr<const neigh::Table> compile_neighbours(const config::Model& mode
             virtual_addresses.push_back({port, *address, virtual_mac(instance, ports[port])});
         }
     }
-    return std::make_shared<neigh::Table>(std::move(interfaces), virtual_addresses, previous != nullptr ? previous->neighbours.get() : nullptr,
+    return std::make_shared<neigh::Table>(std::move(interfaces), virtual_addresses,
+                                          previous != nullptr ? previous->neighbours.get() : nullptr,
                                           *registry.address_states);
 }
 

@@ -79,7 +79,8 @@ std::vector<std::shared_ptr<const probe::ProbePlan>> compile_probes(const config
             auto [method, port] = method_of(*pool.health, registry);
             check->method = std::move(method);
             check->target = {address.address, port.value_or(address.port)};
-            check->settings = {pool.health->interval, pool.health->timeout, static_cast<std::uint16_t>(pool.health->rise),
+            check->settings = {pool.health->interval, pool.health->timeout,
+                               static_cast<std::uint16_t>(pool.health->rise),
                                static_cast<std::uint16_t>(pool.health->fall)};
             plans[worker_of(*pool.name, address, registry.workers)]->checks.push_back(std::move(check));
         }

@@ -106,7 +106,8 @@ proxy::Route route_of(const config::Route& route, const PoolsByName& pools)
     } else if (route.redirect) {
         result.action = redirect_of(*route.redirect);
     } else if (route.respond) {
-        result.action = proxy::Respond{static_cast<std::uint16_t>(route.respond->status), route.respond->content_type, route.respond->body};
+        result.action = proxy::Respond{static_cast<std::uint16_t>(route.respond->status), route.respond->content_type,
+                                       route.respond->body};
     }
     if (route.headers) {
         result.request_headers = rules_of(route.headers->request);
@@ -148,8 +149,8 @@ std::shared_ptr<const tls::ServerContext> tls_of(const config::Tls& tls, Registr
     return *context;
 }
 
-std::shared_ptr<const proxy::ServicePlan> service_of(const config::Service& service, const PoolsByName& pools, Registry& registry,
-                                                     Diagnostics& diagnostics)
+std::shared_ptr<const proxy::ServicePlan> service_of(const config::Service& service, const PoolsByName& pools,
+                                                     Registry& registry, Diagnostics& diagnostics)
 {
     const config::Proxy& proxy = *service.proxy;
     auto plan = std::make_shared<proxy::ServicePlan>();
@@ -187,17 +188,19 @@ PoolsByName compile_pools(const config::Model& model, Registry& registry)
         compiled->hash_client_port = pool.hash_key == config::HashKey::address_port;
         for (const config::Server& server : pool.servers) {
             const wire::Endpoint address{server.address->address, server.address->port};
-            compiled->servers.push_back({registry.server(*pool.name, server.name, address, pool.health.has_value()).server, server.weight});
+            compiled->servers.push_back(
+                {registry.server(*pool.name, server.name, address, pool.health.has_value()).server, server.weight});
         }
-        compiled->timeouts = {pool.timeouts.connect, pool.timeouts.response.value_or(proxy::no_timeout), pool.timeouts.keepalive};
+        compiled->timeouts = {pool.timeouts.connect, pool.timeouts.response.value_or(proxy::no_timeout),
+                              pool.timeouts.keepalive};
         compiled->retries = pool.retries;
         pools.emplace(*pool.name, std::move(compiled));
     }
     return pools;
 }
 
-std::shared_ptr<const proxy::ProxyPlan> compile_proxy(const config::Model& model, const PoolsByName& pools, Registry& registry,
-                                                      Diagnostics& diagnostics)
+std::shared_ptr<const proxy::ProxyPlan> compile_proxy(const config::Model& model, const PoolsByName& pools,
+                                                      Registry& registry, Diagnostics& diagnostics)
 {
     auto plan = std::make_shared<proxy::ProxyPlan>();
     for (const config::Service& service : model.services) {

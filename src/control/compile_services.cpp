@@ -25,11 +25,14 @@ l4::SchedulerOptions scheduler_of(const config::Pool& pool) noexcept
     return options;
 }
 
-bool same(const l4::Pool& pool, const l4::SchedulerOptions& options, const std::vector<l4::PoolServer>& servers) noexcept
+bool same(const l4::Pool& pool, const l4::SchedulerOptions& options,
+          const std::vector<l4::PoolServer>& servers) noexcept
 {
-    return pool.options.balance == options.balance && pool.options.hash_port == options.hash_port
-        && std::equal(pool.servers.begin(), pool.servers.end(), servers.begin(), servers.end(),
-                      [](const l4::PoolServer& left, const l4::PoolServer& right) { return left.id == right.id && left.weight == right.weight; });
+    return pool.options.balance == options.balance && pool.options.hash_port == options.hash_port &&
+           std::equal(pool.servers.begin(), pool.servers.end(), servers.begin(), servers.end(),
+                      [](const l4::PoolServer& left, const l4::PoolServer& right) {
+                          return left.id == right.id && left.weight == right.weight;
+                      });
 }
 
 std::shared_ptr<const l4::Pool> pool_of(const config::Pool& pool, Registry& registry, const Snapshot* previous)
@@ -38,7 +41,8 @@ std::shared_ptr<const l4::Pool> pool_of(const config::Pool& pool, Registry& regi
     const l4::SchedulerOptions options = scheduler_of(pool);
     std::vector<l4::PoolServer> servers;
     for (const config::Server& server : pool.servers) {
-        const auto& record = registry.server(*pool.name, server.name, {server.address->address, server.address->port}, pool.health.has_value());
+        const auto& record = registry.server(*pool.name, server.name, {server.address->address, server.address->port},
+                                             pool.health.has_value());
         servers.push_back({record.id, record.server, server.weight});
     }
     if (previous != nullptr) {
@@ -52,7 +56,8 @@ std::shared_ptr<const l4::Pool> pool_of(const config::Pool& pool, Registry& regi
 }
 
 /// Without `source` in the file, full NAT speaks from the addresses that lead to the servers.
-std::vector<wire::IpAddress> sources_of(const config::Forward& forward, const config::Pool& pool, const neigh::Table& table)
+std::vector<wire::IpAddress> sources_of(const config::Forward& forward, const config::Pool& pool,
+                                        const neigh::Table& table)
 {
     std::vector<wire::IpAddress> sources;
     for (const auto& source : forward.source) {
@@ -63,21 +68,24 @@ std::vector<wire::IpAddress> sources_of(const config::Forward& forward, const co
     }
     for (const config::Server& server : pool.servers) {
         const auto hop = table.routes.lookup(server.address->address);
-        if (hop && !hop->source.is_unspecified() && std::find(sources.begin(), sources.end(), hop->source) == sources.end()) {
+        if (hop && !hop->source.is_unspecified() &&
+            std::find(sources.begin(), sources.end(), hop->source) == sources.end()) {
             sources.push_back(hop->source);
         }
     }
     return sources;
 }
 
-l4::Forwarding forwarding_of(const config::Forward& forward, const config::Pool& pool, const neigh::Table& table, Registry& registry)
+l4::Forwarding forwarding_of(const config::Forward& forward, const config::Pool& pool, const neigh::Table& table,
+                             Registry& registry)
 {
     l4::Forwarding result;
     result.method = *forward.method == config::Method::nat ? l4::Method::nat : l4::Method::fullnat;
     result.pool = {registry.pool_id(*forward.pool)};
     result.timeouts = {forward.timeouts.tcp, forward.timeouts.tcp_fin, forward.timeouts.udp};
     result.no_server = forward.no_server == config::NoServer::drop ? l4::NoServer::drop : l4::NoServer::reject;
-    result.on_server_down = forward.on_server_down == config::OnServerDown::reset ? l4::OnServerDown::reset : l4::OnServerDown::keep;
+    result.on_server_down =
+        forward.on_server_down == config::OnServerDown::reset ? l4::OnServerDown::reset : l4::OnServerDown::keep;
     if (result.method == l4::Method::fullnat) {
         result.sources = sources_of(forward, pool, table);
     }
@@ -86,8 +94,8 @@ l4::Forwarding forwarding_of(const config::Forward& forward, const config::Pool&
 
 } // namespace
 
-std::shared_ptr<const l4::ServiceTable> compile_services(const config::Model& model, const neigh::Table& table, Registry& registry,
-                                                         const Snapshot* previous)
+std::shared_ptr<const l4::ServiceTable> compile_services(const config::Model& model, const neigh::Table& table,
+                                                         Registry& registry, const Snapshot* previous)
 {
     l4::ServiceTable::Parts parts;
     for (const neigh::LocalAddress& address : table.addresses.entries()) {
@@ -97,7 +105,8 @@ std::shared_ptr<const l4::ServiceTable> compile_services(const config::Model& mo
     for (const config::Service& service : model.services) {
         const l4::ServiceId id{registry.service_id(*service.name)};
         for (const auto& listen : service.listen) {
-            const std::uint8_t protocol = listen->transport == config::Transport::udp ? wire::protocol::udp : wire::protocol::tcp;
+            const std::uint8_t protocol =
+                listen->transport == config::Transport::udp ? wire::protocol::udp : wire::protocol::tcp;
             parts.listeners.push_back({listen->address, listen->first_port, listen->last_port, protocol, id});
         }
         l4::Service compiled{id, *service.name, {}};

@@ -7,8 +7,11 @@ namespace {
 
 void refuse(Diagnostics& diagnostics, const SourceLocation& where, std::string_view what)
 {
-    diagnostics.push_back({Severity::error, where, fmt::format("{} cannot change while the node runs", what),
-                           "put it back, or restart sluice (a restart hands over to the peer first)", {}});
+    diagnostics.push_back({Severity::error,
+                           where,
+                           fmt::format("{} cannot change while the node runs", what),
+                           "put it back, or restart sluice (a restart hands over to the peer first)",
+                           {}});
 }
 
 } // namespace

@@ -18,9 +18,9 @@ public:
     /// `tag` makes the secrets of hosts differ.
     TcpHost(FakeClock& clock, const wire::IpAddress& own, std::uint64_t tag, tcp::StackOptions options = {},
             std::size_t packets = 4096)
-        : address{own}, clock_{clock}, pool{packets}, loop{clock},
-          ports{HashKey{tag, 1}, flow::local_ports::workers, ~std::uint64_t{0}}, stack{loop, *this, ports, counters,
-                                                                                       with_secret(options, tag)}
+        : address{own}, clock_{clock}, pool{packets}, loop{clock}, ports{HashKey{tag, 1}, flow::local_ports::workers,
+                                                                         ~std::uint64_t{0}},
+          own_stack{std::in_place, loop, *this, ports, counters, with_secret(options, tag)}, stack{*own_stack}
     {
     }
 
@@ -95,7 +95,8 @@ public:
     telemetry::CoreCounters counters;
     tcp::Loop loop;
     tcp::ShardPorts ports;
-    tcp::Stack stack;
+    std::optional<tcp::Stack> own_stack;
+    tcp::Stack& stack; ///< While it lives
 };
 
 } // namespace sluice::testing

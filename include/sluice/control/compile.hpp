@@ -17,14 +17,14 @@ struct PortFacts {
     std::uint16_t mtu = 1500;
 };
 
-/// Compiles everything. `previous` (may be null) lets unchanged parts be shared; the registry gains what is new and loses
-/// nothing, so a refused compilation leaves no trace that matters. Fails with every reason: files that cannot be read,
-/// certificates that do not fit.
-[[nodiscard]] Expected<std::unique_ptr<Snapshot>, Diagnostics> compile(const config::Model& model, const std::vector<PortFacts>& ports,
-                                                                       Registry& registry, const Snapshot* previous);
+/// Compiles everything. `previous` (may be null) lets unchanged parts be shared; the registry gains what is new and
+/// loses nothing, so a refused compilation leaves no trace that matters. Fails with every reason: files that cannot be
+/// read, certificates that do not fit.
+[[nodiscard]] Expected<std::unique_ptr<Snapshot>, Diagnostics>
+compile(const config::Model& model, const std::vector<PortFacts>& ports, Registry& registry, const Snapshot* previous);
 
-/// What changed that only a restart can change (node, cpu, memory, control, a port's device), each as an error that names
-/// it. Empty: a reload will do.
+/// What changed that only a restart can change (node, cpu, memory, control, a port's device), each as an error that
+/// names it. Empty: a reload will do.
 [[nodiscard]] Diagnostics needs_restart(const config::Model& running, const config::Model& wanted);
 
 /// Forgets servers that `snapshot` does not list and nobody else holds. After the old generation was retired.

@@ -27,7 +27,7 @@ struct Snapshot {
     std::shared_ptr<const l4::ServiceTable> services;
     std::shared_ptr<const proxy::ProxyPlan> proxy;
     std::vector<std::shared_ptr<const probe::ProbePlan>> probes; ///< By worker
-    std::shared_ptr<vrrp::Table> vrrp; ///< Its statistics are written by the first forwarder
+    std::shared_ptr<vrrp::Table> vrrp;                           ///< Its statistics are written by the first forwarder
 };
 
 /// What has an identity of its own over reloads. Control thread only; the objects themselves are shared with cores.
@@ -50,7 +50,8 @@ struct Registry {
     std::size_t workers = 1;
 
     /// The record of a server, made when it is new.
-    const ServerEntry& server(const std::string& pool, const std::string& name, const wire::Endpoint& address, bool checked);
+    const ServerEntry& server(const std::string& pool, const std::string& name, const wire::Endpoint& address,
+                              bool checked);
     [[nodiscard]] std::uint32_t pool_id(const std::string& name);
     [[nodiscard]] std::uint32_t service_id(const std::string& name);
     /// For https probes: servers' certificates are not verified.
