@@ -131,7 +131,10 @@ Machine& Machine::operator=(Machine&&) noexcept = default;
 Machine::~Machine()
 {
     if (state_) {
+        const std::filesystem::path directory = rte_eal_get_runtime_dir();
         static_cast<void>(rte_eal_cleanup());
+        std::error_code ignored;
+        std::filesystem::remove_all(directory, ignored);
     }
 }
 

@@ -6,7 +6,10 @@
 #include <sluice/port/dpdk_pool.hpp>
 
 #include <chrono>
+#include <fstream>
 #include <linux/capability.h>
+#include <map>
+#include <sstream>
 #include <thread>
 
 namespace sluice::lab {
@@ -153,12 +156,35 @@ TEST_P(EthdevLab, killed_process_leaves_an_interface_that_opens_again)
                     [&] { EXPECT_EQ(probe.interface(VethLab::port_interface)->xdp, app::XdpOwner::nobody); });
 }
 
-// What config/sluice.service grants; CAP_SYS_ADMIN for AF_XDP alone.
+// What a line of config/sluice.service grants, as numbers.
+std::vector<unsigned> capabilities_of_unit(const std::string& key)
+{
+    const std::map<std::string, unsigned> numbers{{"CAP_NET_ADMIN", CAP_NET_ADMIN},
+                                                  {"CAP_NET_RAW", CAP_NET_RAW},
+                                                  {"CAP_IPC_LOCK", CAP_IPC_LOCK},
+                                                  {"CAP_SYS_ADMIN", CAP_SYS_ADMIN}};
+    std::ifstream unit{SLUICE_SOURCE_DIR "/config/sluice.service"};
+    std::vector<unsigned> granted;
+    std::string line;
+    while (std::getline(unit, line)) {
+        if (line.starts_with(key + "=")) {
+            std::istringstream names{line.substr(key.size() + 1)};
+            for (std::string name; names >> name;) {
+                granted.push_back(numbers.at(name));
+            }
+        }
+    }
+    return granted;
+}
+
+// CAP_SYS_ADMIN is for AF_XDP alone, as the unit says.
 std::vector<unsigned> service_capabilities(InterfaceDriver driver)
 {
-    std::vector<unsigned> capabilities{CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK};
-    if (driver == InterfaceDriver::af_xdp) {
-        capabilities.push_back(CAP_SYS_ADMIN);
+    std::vector<unsigned> capabilities = capabilities_of_unit("AmbientCapabilities");
+    EXPECT_FALSE(capabilities.empty());
+    EXPECT_EQ(capabilities, capabilities_of_unit("CapabilityBoundingSet"));
+    if (driver == InterfaceDriver::af_packet) {
+        std::erase(capabilities, unsigned{CAP_SYS_ADMIN});
     }
     return capabilities;
 }
