@@ -13,11 +13,14 @@ void measure(Connection& connection, const Segment& segment) noexcept
         return;
     }
     // After a timeout only timestamps can tell which transmission is being acknowledged (RFC 7323 §4); one sample,
-    // since the back-off ends here.
+    // since the back-off ends here. When the acknowledgment of the original was lost, its repetition echoes the
+    // original's time: such a sample may be as long as all the back-off was, so it counts as no more than two timeouts.
     if (connection.backoff != 0 && connection.timestamps && segment.has_timestamps && segment.timestamp_echo != 0) {
         const std::uint32_t elapsed = core.timestamp_clock() + connection.timestamp_offset - segment.timestamp_echo;
+        const StackOptions& options = core.options;
+        const Duration most = 2 * connection.rtt.timeout(options.rto_initial, options.rto_minimum, options.rto_maximum);
         if (elapsed < 0x7fffffffU) {
-            connection.rtt.sample(std::chrono::milliseconds{std::max(elapsed, 1U)});
+            connection.rtt.sample(std::min<Duration>(std::chrono::milliseconds{std::max(elapsed, 1U)}, most));
         }
     }
 }

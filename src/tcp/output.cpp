@@ -49,7 +49,7 @@ std::uint32_t send_data(Connection& connection, Sequence from, std::uint32_t siz
 
     std::uint8_t flags = wire::tcp_flag::ack;
     flags |= fin ? wire::tcp_flag::fin : std::uint8_t{0};
-    flags |= last ? wire::tcp_flag::psh : std::uint8_t{0};
+    flags |= last && size != 0 ? wire::tcp_flag::psh : std::uint8_t{0};
     const Outgoing segment{connection, connection.path, from, connection.rcv_nxt, flags, advertise_window(connection)};
     const auto payload = size != 0 ? connection.send.view(offset, size) : std::array<Bytes, 2>{};
     if (!transmit(core, segment, options, payload)) {

@@ -257,6 +257,7 @@ void on_retransmission_timeout(Connection& connection) noexcept
     Core& core = *connection.core;
     core.count(Counter::tcp_timeouts);
     const bool first = connection.backoff == 0;
+    suspect_black_hole(connection);
     on_timeout(connection.congestion, connection.in_flight(), connection.mss, first);
     // RFC 2018 §8: a receiver may take back what it SACKed. It has done so when the first missing byte is SACKed, and
     // after a second timeout we no longer rely on it either.
@@ -276,7 +277,6 @@ void on_retransmission_timeout(Connection& connection) noexcept
     connection.duplicate_acks = 0;
     connection.timing = false;
     connection.retransmit_now = true;
-    suspect_black_hole(connection);
     if (const auto path = core.output.find_path(connection.local, connection.remote)) {
         connection.path.id = path->id;
     }

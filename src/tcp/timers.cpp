@@ -151,7 +151,11 @@ void on_connection_timer(TimerNode& node, TimePoint now) noexcept
 {
     auto& connection = static_cast<Connection&>(node);
     if (connection.limit_at <= now) {
-        connection.limit_at = never;
+        // A slow peer that still acknowledges gets what was written for it; one that has stopped does not hold memory
+        // for ever.
+        connection.limit_at = std::max(connection.limit_at, connection.progress_at + connection.options->linger);
+    }
+    if (connection.limit_at <= now) {
         connection.core->count(Counter::tcp_aborts_on_linger);
         abort_connection(connection, Failure::timed_out);
         return;

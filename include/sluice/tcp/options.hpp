@@ -26,7 +26,8 @@ struct ConnectionOptions {
     Duration keepalive_interval = std::chrono::seconds{15};
     std::uint8_t keepalive_probes = 4;
     Duration time_wait = std::chrono::seconds{30};
-    /// After close(): how long the peer may take for its part (unsent data, FIN_WAIT_2) until the connection is reset.
+    /// After close(): how long the peer may go without acknowledging anything new, or take for its own FIN, until the
+    /// connection is reset.
     Duration linger = std::chrono::seconds{60};
 
     bool operator==(const ConnectionOptions&) const = default;

@@ -7,7 +7,7 @@
 
 namespace sluice::simulation {
 
-void Judge::sent(const std::vector<std::byte>& bytes)
+void Judge::sent(TimePoint now, const std::vector<std::byte>& bytes)
 {
     wire::ParsedPacket parsed;
     if (wire::parse_ip(bytes, parsed) || wire::verify_transport(bytes, parsed) ||
@@ -24,9 +24,10 @@ void Judge::sent(const std::vector<std::byte>& bytes)
     Direction& own = directions_[{from, to}];
     Direction& other = directions_[{to, from}];
     if (std::getenv("SLUICE_TRACE") != nullptr) {
-        std::printf("%s > %s flags %02x seq %u+%zu ack %u win %u\n", from.to_string().c_str(), to.to_string().c_str(),
-                    segment.flags, segment.sequence.value(), segment.payload.size(), segment.acknowledgment.value(),
-                    segment.window);
+        std::printf("%.6f %s > %s flags %02x seq %u+%zu ack %u win %u\n",
+                    static_cast<double>(now.time_since_epoch().count()) / 1e9, from.to_string().c_str(),
+                    to.to_string().c_str(), segment.flags, segment.sequence.value(), segment.payload.size(),
+                    segment.acknowledgment.value(), segment.window);
     }
     if (segment.has(wire::tcp_flag::rst)) {
         return;
@@ -81,7 +82,7 @@ void Wire::turn()
     for (std::size_t index = 0; index < hosts_.size(); ++index) {
         hosts_[index]->turn();
         for (auto& bytes : std::exchange(hosts_[index]->sent, {})) {
-            judge.sent(bytes);
+            judge.sent(clock_.now(), bytes);
             send(1 - index, std::move(bytes));
         }
     }

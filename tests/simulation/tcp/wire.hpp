@@ -25,7 +25,7 @@ struct WireOptions {
 /// What must hold for every segment that a stack sends. Empty `complaint` means that it did.
 class Judge {
 public:
-    void sent(const std::vector<std::byte>& bytes);
+    void sent(TimePoint now, const std::vector<std::byte>& bytes);
     [[nodiscard]] const std::string& complaint() const noexcept { return complaint_; }
     std::uint64_t segments = 0;
     std::uint64_t payload_bytes = 0;

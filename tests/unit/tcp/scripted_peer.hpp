@@ -58,6 +58,7 @@ struct ScriptedPeer : ::testing::Test {
     wire::Endpoint peer{wire::IpAddress::v4(0x0a000009), 5000};
     std::uint32_t peer_iss = 1000;
     std::uint32_t iss = 0;
+    std::uint32_t echo = 0; ///< Timestamp that the peer returns
     std::optional<Stream> stream;
     std::optional<ErrorCode> connect_error;
 
@@ -79,7 +80,7 @@ struct ScriptedPeer : ::testing::Test {
             options.sack_permitted();
         }
         if (in.timestamp) {
-            options.timestamps(*in.timestamp, 0);
+            options.timestamps(*in.timestamp, echo);
         }
         if (in.scale) {
             options.window_scale(*in.scale);
