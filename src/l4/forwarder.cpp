@@ -28,7 +28,9 @@ Verdict pass_to(Action action, const Placement& placement) noexcept
 {
     Verdict verdict;
     verdict.action = action;
-    verdict.shard = placement.shard;
+    if (action != Action::local) {
+        verdict.shard = shard_of(placement);
+    }
     if (placement.target.service != nullptr) {
         verdict.service = placement.target.service->id;
     }
@@ -81,7 +83,7 @@ bool Forwarder::holds(const LocalAddress& address) const noexcept
 
 void Forwarder::prepare(Bytes frame, const wire::ParsedPacket& parsed, Prepared& out) noexcept
 {
-    out.placement = place(frame, parsed, *services_);
+    place(frame, parsed, *services_, false, out.placement);
     fetch(out);
 }
 
@@ -95,6 +97,7 @@ void Forwarder::fetch(Prepared& prepared) const noexcept
         table_.prefetch(prepared.hash);
         break;
     default:
+        prepared.hash = 0;
         break;
     }
 }
@@ -117,7 +120,7 @@ Verdict Forwarder::process_handed_over(packet::Packet& packet, wire::ParsedPacke
                                        TimePoint now) noexcept
 {
     Prepared prepared;
-    prepared.placement = place(packet.bytes(), parsed, *services_, ports_learned);
+    place(packet.bytes(), parsed, *services_, ports_learned, prepared.placement);
     fetch(prepared);
     return process(packet, parsed, prepared, now);
 }
@@ -135,8 +138,8 @@ Verdict Forwarder::process(packet::Packet& packet, wire::ParsedPacket& parsed, c
     if (impossible_source(parsed.source)) {
         return Verdict::dropped(DropReason::source_address_invalid);
     }
-    const Owner owned_by = owner(placement);
-    if (owned_by.kind == Owner::Kind::forwarder && !owns(owned_by.shard)) {
+    const bool for_a_forwarder = kind_of_owner(placement.role) == Owner::Kind::forwarder;
+    if (for_a_forwarder && options_.forwarders > 1 && !owns(shard_of(placement))) {
         return pass_to(Action::to_forwarder, placement);
     }
     switch (placement.role) {
@@ -324,7 +327,7 @@ Verdict Forwarder::fragment(packet::Packet& packet, wire::ParsedPacket& parsed, 
     parsed.source_port = result.learned->source_port;
     parsed.destination_port = result.learned->destination_port;
     Prepared prepared;
-    prepared.placement = place(packet.bytes(), parsed, *services_, true);
+    place(packet.bytes(), parsed, *services_, true, prepared.placement);
     if (prepared.placement.role == Role::forward || prepared.placement.role == Role::full_nat_reply ||
         prepared.placement.role == Role::nat_reply) {
         set_identification(packet.bytes(), parsed, result.learned->identification);

@@ -106,7 +106,7 @@ Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::Parse
         flow.server_id = server.id.value;
         flow.method = static_cast<std::uint8_t>(forwarding.method) & 0xfU;
         if (forwarding.method == Method::fullnat) {
-            if (!choose_source(flow, forwarding, placement.shard, now)) {
+            if (!choose_source(flow, forwarding, shard_of(placement), now)) {
                 problem = DropReason::ports_exhausted;
                 continue;
             }

@@ -12,7 +12,6 @@ bool has_ports(std::uint8_t protocol) noexcept
 void place_by_port(Placement& placement) noexcept
 {
     const std::uint16_t port = placement.tuple.destination_port;
-    placement.shard = flow::shard_of_local_port(port);
     if (flow::local_ports::full_nat.contains(port)) {
         placement.role = Role::full_nat_reply;
     } else if (flow::local_ports::workers.contains(port) || flow::local_ports::probes.contains(port)) {
@@ -29,12 +28,10 @@ void place_by_tuple(Placement& placement, const ServiceTable& table) noexcept
     placement.target = table.classify(tuple.destination, tuple.protocol, tuple.destination_port);
     if (placement.target.service != nullptr) {
         placement.role = placement.target.service->forwarding ? Role::forward : Role::proxy;
-        placement.shard = flow::shard_of_client(tuple.source, tuple.source_port);
     } else if (placement.target.address != nullptr) {
         place_by_port(placement);
     } else if (table.is_nat_server(tuple.source)) {
         placement.role = Role::nat_reply;
-        placement.shard = flow::shard_of_client(tuple.destination, tuple.destination_port);
     } else {
         placement.role = Role::foreign;
     }
@@ -66,59 +63,83 @@ flow::Shard shard_of_pair(const wire::IpAddress& source, const wire::IpAddress& 
         flow::shard_count);
 }
 
-Placement place(Bytes frame, const wire::ParsedPacket& parsed, const ServiceTable& table, bool ports_known) noexcept
+void place(Bytes frame, const wire::ParsedPacket& parsed, const ServiceTable& table, bool ports_known,
+           Placement& out) noexcept
 {
-    Placement placement;
+    out.icmp.reset();
+    out.target = {};
     if (!parsed.is_ip() || parsed.destination.is_multicast() || parsed.destination.is_broadcast()) {
-        placement.role = Role::local;
-        return placement;
+        out.role = Role::local;
+        return;
     }
-    placement.tuple = {parsed.source, parsed.destination, parsed.source_port, parsed.destination_port, parsed.protocol};
+    out.tuple = {parsed.source, parsed.destination, parsed.source_port, parsed.destination_port, parsed.protocol};
     if (parsed.is_fragment && !ports_known) {
-        placement.target = table.classify(parsed.destination, parsed.protocol, 0);
-        const bool ours = placement.target.address != nullptr || table.is_nat_server(parsed.source);
-        placement.role = ours ? Role::fragment : Role::foreign;
-        placement.shard = shard_of_pair(parsed.source, parsed.destination);
-        return placement;
+        out.target = table.classify(parsed.destination, parsed.protocol, 0);
+        const bool ours = out.target.address != nullptr || table.is_nat_server(parsed.source);
+        out.role = ours ? Role::fragment : Role::foreign;
+        return;
     }
     if (has_ports(parsed.protocol)) {
-        place_by_tuple(placement, table);
-        return placement;
+        place_by_tuple(out, table);
+        return;
     }
     if (parsed.protocol == wire::protocol::icmp || parsed.protocol == wire::protocol::icmpv6) {
-        placement.icmp = wire::parse_icmp_error(frame, parsed);
-        if (placement.icmp) {
-            place_icmp_error(placement, parsed, table);
-            return placement;
+        out.icmp = wire::parse_icmp_error(frame, parsed);
+        if (out.icmp) {
+            place_icmp_error(out, parsed, table);
+            return;
         }
     }
-    placement.target = table.classify(parsed.destination, parsed.protocol, 0);
-    placement.role = placement.target.address != nullptr ? Role::local : Role::foreign;
-    return placement;
+    out.target = table.classify(parsed.destination, parsed.protocol, 0);
+    out.role = out.target.address != nullptr ? Role::local : Role::foreign;
 }
 
-Owner owner(const Placement& placement) noexcept
+Owner::Kind kind_of_owner(Role role) noexcept
 {
-    switch (placement.role) {
+    switch (role) {
     case Role::proxy:
     case Role::worker_port:
-        return {Owner::Kind::worker, placement.shard};
+        return Owner::Kind::worker;
     case Role::fragment:
     case Role::forward:
     case Role::full_nat_reply:
     case Role::nat_reply:
-        return {Owner::Kind::forwarder, placement.shard};
+        return Owner::Kind::forwarder;
     case Role::local:
     case Role::foreign:
     case Role::closed_port:
         break;
     }
-    return {};
+    return Owner::Kind::any;
+}
+
+flow::Shard shard_of(const Placement& placement) noexcept
+{
+    const flow::FiveTuple& tuple = placement.tuple;
+    switch (placement.role) {
+    case Role::proxy:
+    case Role::forward:
+        return flow::shard_of_client(tuple.source, tuple.source_port);
+    case Role::nat_reply:
+        return flow::shard_of_client(tuple.destination, tuple.destination_port);
+    case Role::worker_port:
+    case Role::full_nat_reply:
+        return flow::shard_of_local_port(tuple.destination_port);
+    case Role::fragment:
+        return shard_of_pair(tuple.source, tuple.destination);
+    case Role::local:
+    case Role::foreign:
+    case Role::closed_port:
+        break;
+    }
+    return 0;
 }
 
 Owner owner_of(Bytes frame, const wire::ParsedPacket& parsed, const ServiceTable& table) noexcept
 {
-    return owner(place(frame, parsed, table));
+    Placement placement;
+    place(frame, parsed, table, false, placement);
+    return {kind_of_owner(placement.role), shard_of(placement)};
 }
 
 } // namespace sluice::l4

@@ -54,23 +54,6 @@ std::string MacAddress::to_string() const
     return text;
 }
 
-IpAddress IpAddress::v4(std::uint32_t host_order) noexcept
-{
-    IpAddress result;
-    store16(result.octets_.data() + 10, 0xffff);
-    store32(result.octets_.data() + 12, host_order);
-    return result;
-}
-
-IpAddress IpAddress::load_v4(const std::byte* from) noexcept { return v4(load32(from)); }
-
-IpAddress IpAddress::load_v6(const std::byte* from) noexcept
-{
-    IpAddress result;
-    std::memcpy(result.octets_.data(), from, 16);
-    return result;
-}
-
 std::optional<IpAddress> IpAddress::parse(std::string_view text) noexcept
 {
     char buffer[INET6_ADDRSTRLEN];
@@ -87,18 +70,6 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) noexcept
         return load_v6(raw);
     }
     return std::nullopt;
-}
-
-bool IpAddress::is_unspecified() const noexcept
-{
-    return high() == 0 && (low() == 0 || low() == 0x0000'ffff'0000'0000ULL);
-}
-
-bool IpAddress::is_multicast() const noexcept { return is_v4() ? (v4_value() >> 28U) == 0xe : (high() >> 56U) == 0xff; }
-
-bool IpAddress::is_loopback() const noexcept
-{
-    return is_v4() ? (v4_value() >> 24U) == 127 : high() == 0 && low() == 1;
 }
 
 bool IpAddress::is_link_local() const noexcept

@@ -86,10 +86,7 @@ private:
     // forwarder.cpp: the way of a packet
     void fetch(Prepared& prepared) const noexcept;
     [[nodiscard]] bool holds(const LocalAddress& address) const noexcept;
-    [[nodiscard]] bool owns(flow::Shard shard) const noexcept
-    {
-        return options_.forwarders == 1 || options_.shards.owner(shard) == options_.index;
-    }
+    [[nodiscard]] bool owns(flow::Shard shard) const noexcept { return options_.shards.owner(shard) == options_.index; }
     [[nodiscard]] Verdict to_service(packet::Packet& packet, wire::ParsedPacket& parsed, const Prepared& prepared,
                                      TimePoint now) noexcept;
     [[nodiscard]] Verdict from_server(packet::Packet& packet, wire::ParsedPacket& parsed, const Prepared& prepared,

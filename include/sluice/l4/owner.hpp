@@ -26,7 +26,6 @@ enum class Role : std::uint8_t {
 
 struct Placement {
     Role role = Role::foreign;
-    flow::Shard shard = 0; ///< Meaningful where owner() is not `any`
     ServiceTable::Classification target;
     flow::FiveTuple tuple;               ///< What was judged: the packet's own, or the quoted one reversed
     std::optional<wire::IcmpError> icmp; ///< The packet is an ICMP error, judged by the packet that it quotes
@@ -43,12 +42,16 @@ struct Owner {
 /// The core where fragments of one pair of addresses meet.
 [[nodiscard]] flow::Shard shard_of_pair(const wire::IpAddress& source, const wire::IpAddress& destination) noexcept;
 
-/// `ports_known`: the ports in `parsed` were learned from the first fragment, so a fragment is judged like a whole
-/// packet. Any core.
-[[nodiscard]] Placement place(Bytes frame, const wire::ParsedPacket& parsed, const ServiceTable& table,
-                              bool ports_known = false) noexcept;
+/// Fills `out`. `ports_known`: the ports in `parsed` were learned from the first fragment, so a fragment is judged like
+/// a whole packet. Any core.
+void place(Bytes frame, const wire::ParsedPacket& parsed, const ServiceTable& table, bool ports_known,
+           Placement& out) noexcept;
 
-[[nodiscard]] Owner owner(const Placement& placement) noexcept;
+[[nodiscard]] Owner::Kind kind_of_owner(Role role) noexcept;
+/// Meaningful where the owner is not `any`.
+[[nodiscard]] flow::Shard shard_of(const Placement& placement) noexcept;
+
+/// The rule in one call.
 [[nodiscard]] Owner owner_of(Bytes frame, const wire::ParsedPacket& parsed, const ServiceTable& table) noexcept;
 
 } // namespace sluice::l4

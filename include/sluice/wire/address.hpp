@@ -39,9 +39,20 @@ class IpAddress {
 public:
     constexpr IpAddress() noexcept = default;
 
-    [[nodiscard]] static IpAddress v4(std::uint32_t host_order) noexcept;
-    [[nodiscard]] static IpAddress load_v4(const std::byte* from) noexcept; ///< 4 bytes, network order
-    [[nodiscard]] static IpAddress load_v6(const std::byte* from) noexcept; ///< 16 bytes
+    [[nodiscard]] static IpAddress v4(std::uint32_t host_order) noexcept
+    {
+        IpAddress result;
+        store64(result.octets_.data() + 8, 0x0000'ffff'0000'0000ULL | host_order);
+        return result;
+    }
+    /// 4 bytes, network order
+    [[nodiscard]] static IpAddress load_v4(const std::byte* from) noexcept { return v4(load32(from)); }
+    [[nodiscard]] static IpAddress load_v6(const std::byte* from) noexcept ///< 16 bytes
+    {
+        IpAddress result;
+        std::memcpy(result.octets_.data(), from, 16);
+        return result;
+    }
     [[nodiscard]] static std::optional<IpAddress>
     parse(std::string_view text) noexcept; ///< No brackets, no zone, no prefix
 
@@ -54,9 +65,18 @@ public:
     [[nodiscard]] std::uint64_t high() const noexcept { return load64(octets_.data()); }
     [[nodiscard]] std::uint64_t low() const noexcept { return load64(octets_.data() + 8); }
 
-    [[nodiscard]] bool is_unspecified() const noexcept; ///< 0.0.0.0 or ::
-    [[nodiscard]] bool is_multicast() const noexcept;
-    [[nodiscard]] bool is_loopback() const noexcept;
+    [[nodiscard]] bool is_unspecified() const noexcept ///< 0.0.0.0 or ::
+    {
+        return high() == 0 && (low() == 0 || low() == 0x0000'ffff'0000'0000ULL);
+    }
+    [[nodiscard]] bool is_multicast() const noexcept
+    {
+        return is_v4() ? (v4_value() >> 28U) == 0xe : (high() >> 56U) == 0xff;
+    }
+    [[nodiscard]] bool is_loopback() const noexcept
+    {
+        return is_v4() ? (v4_value() >> 24U) == 127 : high() == 0 && low() == 1;
+    }
     [[nodiscard]] bool is_link_local() const noexcept; ///< 169.254/16 or fe80::/10
     [[nodiscard]] bool is_broadcast() const noexcept { return is_v4() && v4_value() == 0xffffffffU; }
 
