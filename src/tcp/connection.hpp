@@ -150,6 +150,7 @@ struct Connection final : TableEntry, TimerNode {
         return static_cast<std::uint32_t>(rcv_edge - rcv_nxt);
     }
 };
+static_assert(sizeof(Connection) <= 640);
 
 /// SYN_RCVD of a passive open: the SYN's options, until the handshake's last ACK (RFC 4987 §3.3 calls it a SYN cache).
 struct HalfOpen final : TableEntry, TimerNode {
