@@ -20,6 +20,7 @@ struct NodeLabOptions {
     bool shared_cores = false; ///< Workers run on the forwarders' cores as far as there are enough
     port::QueueChoice queues = port::QueueChoice::random;
     std::uint64_t seed = 1;
+    bool swap_workers = false; ///< Breaks dispatch on purpose: shards lead to the other worker
 };
 
 class NodeLab {
@@ -58,9 +59,13 @@ public:
         for (const Diagnostic& diagnostic : loaded.diagnostics) {
             problems += format(diagnostic);
         }
-        ASSERT_TRUE(loaded.model) << problems;
+        if (!loaded.model) {
+            throw std::runtime_error{problems};
+        }
         auto snapshot = control::compile(*loaded.model, {{link_.first().mac(), 1500}}, registry, node->current());
-        ASSERT_TRUE(snapshot);
+        if (!snapshot) {
+            throw std::runtime_error{format(snapshot.error().front())};
+        }
         node->publish_now(std::move(*snapshot));
         model = std::move(*loaded.model);
     }
@@ -82,7 +87,8 @@ public:
                 return;
             }
         }
-        FAIL() << "never comes to rest";
+        throw std::runtime_error{"never comes to rest: received " +
+                                 std::to_string(total(telemetry::Counter::packets_received)) + ", dropped " + drops()};
     }
 
     /// Lets virtual time pass in steps of `step` until `done`; false when `limit` has passed before.
@@ -178,7 +184,11 @@ private:
         for (unsigned index = 0; index < options_.workers; ++index) {
             workers.push_back(options_.shared_cores ? index : 100 + index);
         }
-        return app::make_layout(forwarders, workers);
+        app::Layout layout = app::make_layout(forwarders, workers);
+        if (options_.swap_workers) {
+            std::swap(layout.worker_core.front(), layout.worker_core.back());
+        }
+        return layout;
     }
 
     NodeLabOptions options_;
