@@ -27,7 +27,7 @@ struct FlowTimeouts {
     Duration udp = std::chrono::seconds{300};
 };
 
-/// Built for one set of servers; a change of health or weight builds a new one with the same id.
+/// Built for one set of servers, at most 65,534; a change of health or weight builds a new one with the same id.
 struct Pool {
     PoolId id;
     std::string name;
