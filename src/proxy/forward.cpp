@@ -3,6 +3,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
+#include <new>
+
 namespace sluice::proxy {
 
 using http::http1::Framing;
@@ -153,7 +155,13 @@ tcp::Awaitable<Outcome> Request::converse()
 /// Runs beside the reading of the response: both directions move at once, and a server may answer early.
 tcp::Awaitable<void> Request::send_request()
 {
-    co_await send_body();
+    try {
+        co_await send_body();
+    } catch (const std::bad_alloc&) {
+        sending_failed_ = Outcome::no_port;
+        upstream_->transport.cancel();
+        upstream_->input.wake();
+    }
     sending_ = false;
     if (!response_began_) {
         upstream_->input.deadline().expires_after(timeouts_.response);

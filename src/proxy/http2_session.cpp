@@ -3,6 +3,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
+#include <new>
+
 namespace sluice::proxy {
 
 using http::http2::ErrorCode;
@@ -140,9 +142,11 @@ void Http2Session::on_request(StreamId stream, http::RequestHead& head, bool end
 
 tcp::Awaitable<void> Http2Session::serve(std::unique_ptr<Http2Exchange> exchange)
 {
-    {
+    try {
         Request request{connection_.core, *exchange, connection_.context(exchange->first_byte())};
         co_await request.serve();
+    } catch (const std::bad_alloc&) {
+        connection_.core.parts.counters.count(telemetry::Counter::proxy_memory); // The stream ends, the others go on.
     }
     if (!exchange->closed()) {
         exchange->end();

@@ -88,8 +88,9 @@ tcp::Awaitable<void> Request::respond(std::uint16_t status, std::string_view con
         told = co_await exchange_.finish(nullptr);
     }
     record_.bytes_sent += silent || !told ? 0 : body.size();
-    if (!told) {
-        record_.outcome = Outcome::client_left;
+    // A client that cannot be told any more what it did wrong has still done it.
+    if (!told && text(record_.outcome).side != Side::client) {
+        record_.outcome = core_.stopping ? Outcome::stopped : Outcome::client_left;
         record_.status = text(Outcome::client_left).status;
     }
 }

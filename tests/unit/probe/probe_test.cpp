@@ -18,7 +18,11 @@ using proxy::test::Peer;
 
 class Probe : public ::testing::Test, public Environment {
 protected:
-    Probe() { runner = std::make_unique<Runner>(RunnerParts{lab.node.loop, lab.node.stack, lab.node.tls_buffers, *this}, RunnerOptions{}); }
+    Probe()
+    {
+        runner = std::make_unique<Runner>(RunnerParts{lab.node.loop, lab.node.stack, lab.node.tls_buffers, *this},
+                                          RunnerOptions{});
+    }
     ~Probe() override
     {
         runner->stop();
@@ -37,7 +41,8 @@ protected:
         ++datagrams;
         return can_send;
     }
-    bool send_echo(const wire::IpAddress&, const wire::IpAddress& to, std::uint16_t id, std::uint16_t number) noexcept override
+    bool send_echo(const wire::IpAddress&, const wire::IpAddress& to, std::uint16_t id,
+                   std::uint16_t number) noexcept override
     {
         sent_to = {to, 0};
         identifier = id;
@@ -45,7 +50,10 @@ protected:
         ++datagrams;
         return can_send;
     }
-    void decided(const ServerCheck&, const health::Decision& decision) noexcept override { decisions.push_back(decision); }
+    void decided(const ServerCheck&, const health::Decision& decision) noexcept override
+    {
+        decisions.push_back(decision);
+    }
 
     void check(Method method, std::uint16_t port = 8080)
     {
@@ -263,9 +271,12 @@ TEST_F(Probe, udp_unexpected_unreachable_and_silence_are_down)
     ASSERT_TRUE(lab.run_until([&] { return datagrams == 2; }, 3s));
     runner->unreachable(sent_from.port, lab.origin.address);
     lab.run_for(1ms);
-    runner->visit([](const ServerCheck&, const health::Check& state) { EXPECT_EQ(state.last().reason, Reason::connection_refused); });
+    runner->visit([](const ServerCheck&, const health::Check& state) {
+        EXPECT_EQ(state.last().reason, Reason::connection_refused);
+    });
     lab.run_for(4s);
-    runner->visit([](const ServerCheck&, const health::Check& state) { EXPECT_EQ(state.last().reason, Reason::answer_timeout); });
+    runner->visit(
+        [](const ServerCheck&, const health::Check& state) { EXPECT_EQ(state.last().reason, Reason::answer_timeout); });
 }
 
 TEST_F(Probe, icmp_reply_is_up_wrong_sequence_is_not)
@@ -347,7 +358,10 @@ TEST(PortSlice, only_ports_of_our_shards_are_used)
             ports.push_back(local.port);
             return true;
         }
-        bool send_echo(const wire::IpAddress&, const wire::IpAddress&, std::uint16_t, std::uint16_t) noexcept override { return false; }
+        bool send_echo(const wire::IpAddress&, const wire::IpAddress&, std::uint16_t, std::uint16_t) noexcept override
+        {
+            return false;
+        }
         void decided(const ServerCheck&, const health::Decision&) noexcept override {}
         Lab& lab;
         std::vector<std::uint16_t> ports;
