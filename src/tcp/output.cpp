@@ -255,7 +255,7 @@ std::uint16_t advertise_window(Connection& connection) noexcept
     const Sequence edge = connection.rcv_nxt + (window << connection.rcv_scale);
     const std::uint32_t promised = static_cast<std::uint32_t>(edge - connection.read_edge());
     if (edge > connection.rcv_edge) {
-        if (promised <= connection.options->receive_limit + 16 * unit) {
+        if (promised <= connection.options->receive_limit + connection.options->receive_limit / 4) {
             connection.rcv_edge = edge;
         } else {
             --window; // A peer that dribbles single bytes may not creep past the limit by rounding.

@@ -15,7 +15,7 @@ ShardPorts::ShardPorts(const HashKey& secret, flow::local_ports::Range range, st
 std::uint16_t ShardPorts::choose(const wire::IpAddress& local, const wire::Endpoint& remote,
                                  const PortQuestion& question) noexcept
 {
-    const std::uint32_t blocks = (range_.last - range_.first + 1U) / flow::shard_count;
+    const auto blocks = static_cast<std::uint32_t>((range_.last - range_.first + 1U) / flow::shard_count);
     const std::uint32_t total = blocks * owned_count_;
     if (total == 0) {
         return 0;
