@@ -20,6 +20,7 @@ struct NodeLabOptions {
     bool shared_cores = false; ///< Workers run on the forwarders' cores as far as there are enough
     port::QueueChoice queues = port::QueueChoice::random;
     std::uint64_t seed = 1;
+    bool threads = false;      ///< Real threads and real time instead of turns in virtual time
     bool swap_workers = false; ///< Breaks dispatch on purpose: shards lead to the other worker
 };
 
@@ -27,7 +28,7 @@ class NodeLab {
 public:
     NodeLab(const NodeLabOptions& options, const std::string& config, std::set<wire::IpAddress> world_addresses)
         : options_{options}, link_{port_options("front", 1, options, true), port_options("world", 2, options, false)},
-          world{clock, link_.second(), std::move(world_addresses)}
+          world{time(), link_.second(), std::move(world_addresses)}
     {
         std::vector<std::unique_ptr<port::Port>> ports;
         ports.push_back(std::make_unique<Borrowed>(link_.first()));
@@ -40,14 +41,35 @@ public:
         node_options.core.flows = 4096;
         node_options.core.worker = {1024, 64U << 20U, 1024, 256};
         registry.workers = options.workers;
-        node = std::make_unique<app::Node>(clock, std::move(layout), std::move(ports), std::move(pools), node_options);
+        node = std::make_unique<app::Node>(time(), std::move(layout), std::move(ports), std::move(pools), node_options);
         registry.address_states = &node->shared().address_states;
         registry.server_registry = &node->shared().servers;
         registry.process_ticket_keys = tls::TicketKeys::random();
+        if (options.threads) {
+            node->start([](const app::CoreRole&, const std::function<void()>& run) { run(); });
+        }
         publish(config);
     }
 
-    /// Reads, compiles and publishes a file; a fault in it fails the test.
+    ~NodeLab()
+    {
+        if (node) {
+            node->stop();
+        }
+        // Frames on the wire belong to pools that end before the wire does.
+        packet::Burst burst;
+        for (port::MemoryPort* port : {&link_.first(), &link_.second()}) {
+            for (std::uint16_t queue = 0; queue < port->capabilities().receive_queues; ++queue) {
+                while (port->receive(queue, burst) != 0) {
+                    burst.clear();
+                }
+            }
+        }
+    }
+    NodeLab(const NodeLab&) = delete;
+    NodeLab& operator=(const NodeLab&) = delete;
+
+    /// Reads, compiles and publishes a file; throws what is wrong with it.
     void publish(const std::string& text)
     {
         config::MemoryFiles files;
@@ -66,7 +88,13 @@ public:
         if (!snapshot) {
             throw std::runtime_error{format(snapshot.error().front())};
         }
-        node->publish_now(std::move(*snapshot));
+        if (options_.threads) {
+            if (!node->publish(std::move(*snapshot), std::chrono::seconds{20})) {
+                throw std::runtime_error{"a core did not take up the snapshot"};
+            }
+        } else {
+            node->publish_now(std::move(*snapshot));
+        }
         model = std::move(*loaded.model);
     }
 
@@ -75,6 +103,22 @@ public:
     {
         node->post(node->first_forwarder_core(),
                    [](app::Core& core) { core.first_forwarder()->vrrp().set_ready(true, core.context().now); });
+    }
+
+    /// With threads: the world acts until `done`, in real time; false when `limit` has passed before.
+    template <class Done>
+    bool act_until(Done done, Duration limit)
+    {
+        const TimePoint end = time().now() + limit;
+        while (!done()) {
+            if (time().now() > end) {
+                return false;
+            }
+            if (!world.turn()) {
+                std::this_thread::yield();
+            }
+        }
+        return true;
     }
 
     /// Turns of everybody until nothing is left to do now.
@@ -171,6 +215,7 @@ private:
         result.queue_size = 4096;
         result.choice = node_side ? options.queues : port::QueueChoice::same;
         result.seed = options.seed;
+        result.descriptors = options.threads && node_side;
         return result;
     }
 
@@ -192,6 +237,13 @@ private:
     }
 
     NodeLabOptions options_;
+
+    [[nodiscard]] const Clock& time() const noexcept
+    {
+        return options_.threads ? static_cast<const Clock&>(real_) : clock;
+    }
+
+    SystemClock real_;
 
 public:
     FakeClock clock;
