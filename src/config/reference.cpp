@@ -67,22 +67,22 @@ std::string words_of()
 template <Described T>
 void collect(const std::string& path, std::vector<Section>& sections);
 
+/// `defaults`: a default map of this kind, as it would be printed.
 template <class Owner, class Member>
-Row describe(const Field<Owner, Member>& field)
+Row describe(const Field<Owner, Member>& field, const Node& defaults)
 {
-    static const Owner defaults{};
     Row row{std::string{field.name},
             Codec<Member>::kind(field.rules),
             {},
             std::string{field.text},
             words_of<typename Inner<Member>::type>()};
-    const Node value = Codec<Member>::write(defaults.*field.member);
+    const Entry* preset = defaults.find(field.name);
     if (field.rules.required) {
         row.preset = "**required**";
     } else if (!field.rules.unset.empty()) {
         row.preset = field.rules.unset;
-    } else if (value.kind == Node::Kind::scalar || value.kind == Node::Kind::list) {
-        row.preset = "`" + inline_text(value) + "`";
+    } else if (preset != nullptr && preset->value.kind != Node::Kind::map) {
+        row.preset = "`" + inline_text(preset->value) + "`";
     }
     return row;
 }
@@ -112,7 +112,9 @@ void collect(const std::string& path, std::vector<Section>& sections)
              "Files whose keys are put here: lists append, maps merge, a key said twice is an error.",
              {}});
     }
-    std::apply([&](const auto&... fields) { (section.rows.push_back(describe(fields)), ...); }, Schema<T>::fields);
+    const Node defaults = Codec<T>::write(T{});
+    std::apply([&](const auto&... fields) { (section.rows.push_back(describe(fields, defaults)), ...); },
+               Schema<T>::fields);
     sections.push_back(std::move(section));
     std::apply([&](const auto&... fields) { (collect_below(path, fields, sections), ...); }, Schema<T>::fields);
 }
