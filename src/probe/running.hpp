@@ -65,8 +65,10 @@ struct PendingDatagram {
 /// The slice of local ports, taken in turn.
 class PortSlice {
 public:
-    PortSlice(flow::local_ports::Range range, std::uint64_t shards) noexcept
-        : range_{range}, shards_{shards}, next_{range.first}
+    /// Starts anywhere in the range: after a restart servers may still have the ports of the life before in TIME_WAIT.
+    PortSlice(flow::local_ports::Range range, std::uint64_t shards, Random& random) noexcept
+        : range_{range}, shards_{shards}, next_{static_cast<std::uint16_t>(
+                                              range.first + random.below(range.last - range.first + std::uint64_t{1}))}
     {
     }
     [[nodiscard]] std::uint16_t take() noexcept;
@@ -79,13 +81,13 @@ private:
 
 struct Shared {
     explicit Shared(const RunnerParts& runner_parts, const RunnerOptions& options)
-        : parts{runner_parts}, ports{options.ports, options.shards}, random{options.random_seed}
+        : parts{runner_parts}, random{options.random_seed}, ports{options.ports, options.shards, random}
     {
     }
 
     RunnerParts parts;
-    PortSlice ports;
     Random random;
+    PortSlice ports;
     std::uint16_t sequence = 0;
     std::unordered_map<std::uint16_t, PendingDatagram*> datagrams; ///< By local port or identifier.
 };
