@@ -137,6 +137,15 @@ void syn_sent_segment_arrives(Connection& connection, const Segment& segment) no
     if (acknowledges && segment.acknowledgment != connection.snd_nxt) {
         core.counters.drop(DropReason::tcp_unacceptable);
         answer_with_reset(core, connection, segment);
+        // RFC 9293 figure 9: the peer still had a connection of an earlier life of ours (or it in TIME_WAIT); our RST
+        // has ended it. Asking again now instead of after the timeout, once, so that forged segments cannot make a
+        // storm.
+        if (connection.attempts == 0 && !segment.has(wire::tcp_flag::rst)) {
+            ++connection.attempts;
+            core.count(Counter::tcp_segments_retransmitted);
+            send_syn(connection);
+            restart_retransmission_timer(connection);
+        }
         return;
     }
     if (segment.has(wire::tcp_flag::rst)) {

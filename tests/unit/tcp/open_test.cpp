@@ -258,13 +258,19 @@ TEST_F(Open, refused_connect_reports_it_only_for_a_reset_that_acknowledges_the_s
     expect_nothing();
 }
 
-TEST_F(Open, wrong_ack_in_syn_sent_is_reset)
+TEST_F(Open, wrong_ack_in_syn_sent_is_reset_and_the_syn_repeated_once)
 {
+    // A peer that still has our tuple from an earlier life answers the SYN with a challenge ACK: after our RST it is
+    // free, and a health check must not wait a whole retransmission timeout for it.
     start_connect();
     expect(SYN, 0, 0);
-    send({.flags = SYN | ACK, .seq = 0, .ack = 5});
+    send({.flags = ACK, .seq = 0, .ack = 5});
     expect(RST, 5, 0);
+    expect(SYN, 0, 0);
     EXPECT_EQ(state(), State::syn_sent);
+    send({.flags = SYN | ACK, .seq = 0, .ack = 9});
+    expect(RST, 9, 0);
+    expect_nothing();
 }
 
 TEST_F(Open, unanswered_connect_backs_off_and_times_out)
