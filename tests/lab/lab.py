@@ -125,12 +125,38 @@ class Host:
     def start(self, name, *words, **options):
         return self.lab.start(f"{self.name}-{name}", self.command(*words), **options)
 
+    def load(self, kind, address, port, *words):
+        """Starts load.py here; `.result()` ends it and says what it saw."""
+        return Load(self, kind, address, port, *words)
+
     def curl(self, *words, check=False, timeout=60):
         """curl that prints `status bytes seconds` behind the body when asked to by the caller's -w; never a progress bar."""
         return self.run("curl", "-sS", "--noproxy", "*", *words, check=check, timeout=timeout)
 
     def mac(self):
         return json.loads(self.ip("-j", "link", "show", "eth0"))[0]["address"]
+
+
+class Load:
+    """A running load.py."""
+
+    count = 0
+
+    def __init__(self, host, *words):
+        Load.count += 1
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "load.py")
+        self.process = host.start(f"load{Load.count}", "/usr/bin/python3", "-u", program, *words)
+        wait_until(lambda: "started" in self.process.output() or not self.process.running(), 20, "load.py to start")
+
+    def result(self, timeout=30):
+        """Ends the load (or waits for its end, when it has one) and returns its figures."""
+        self.process.signal(signal.SIGTERM)
+        self.process.wait(timeout)
+        lines = self.process.output().splitlines()
+        try:
+            return json.loads(lines[-1])
+        except (IndexError, ValueError) as error:
+            raise LabError("load.py failed:\n" + "\n".join(lines)) from error
 
 
 class Bare(Host):
@@ -195,6 +221,20 @@ class Node:
             return " ready" in self.process.output()
         wait_until(ready, timeout, f"{self.name} to be ready:\n{self.process.output()}")
 
+    def vrrp_state(self, instance="public"):
+        """The last state that this run logged: init, backup, active or None."""
+        state = None
+        for line in self.process.output().splitlines():
+            _, found, change = line.partition(f" vrrp {instance}: ")
+            words = change.split()
+            if found and len(words) > 2 and words[1] == "->" and words[2] in ("init", "backup", "active"):
+                state = words[2]
+        return state
+
+    def wait_vrrp(self, state, timeout=15):
+        wait_until(lambda: self.vrrp_state() == state and self.vrrp_state("public6") == state, timeout, f"{self.name} to be {state}")
+        return self
+
     def ctl(self, *words, check=True, timeout=20):
         return run(SLUICECTL, "--socket", self.socket, *words, check=check, timeout=timeout)
 
@@ -231,6 +271,7 @@ class Lab:
         self.prefix = f"sl{os.getpid()}x{Lab.count}"
         Lab.count += 1
         self.keep = keep
+        self.on_namespace = lambda: None  # told after every change to `namespaces`
         self.folder = tempfile.mkdtemp(prefix="sluice-lab-")
         self.namespaces = []
         self.processes = []
@@ -243,6 +284,7 @@ class Lab:
     def make_namespace(self, name):
         run("ip", "netns", "add", name)
         self.namespaces.append(name)
+        self.on_namespace()
 
     def make_hub(self, name):
         """A switch: a bridge in a namespace of its own."""

@@ -32,7 +32,7 @@ while True:
 
 
 def site_config(name, number, priority, driver="af_xdp", advert="100ms", extra_services="", pools=None, idle="adaptive", cpu=None, stop=None,
-                tracking="", health="health: {http: {path: /healthz}, interval: 200ms, timeout: 150ms}"):
+                tracking="", memory="off", routes="[{pool: web}]", health="health: {http: {path: /healthz}, interval: 200ms, timeout: 150ms}"):
     """The file of one node. Both nodes differ in their name, own addresses and priority only."""
     pools = pools or f"""
   - name: web
@@ -46,7 +46,7 @@ def site_config(name, number, priority, driver="af_xdp", advert="100ms", extra_s
     return f"""
 node: {name}
 cpu: {cpu}
-memory: {{hugepages: off, size: 384MiB}}
+memory: {{hugepages: {memory}, size: 384MiB}}
 ports:
   - name: front
     device: {{interface: eth0, driver: {driver}}}
@@ -59,12 +59,12 @@ services:
   - name: site
     listen: ["{VIP}:80/tcp", "[{VIP6}]:80/tcp"]
     proxy:
-      routes: [{{pool: web}}]
+      routes: {routes}
   - name: site-tls
     listen: ["{VIP}:443/tcp", "[{VIP6}]:443/tcp"]
     proxy:
       tls: {{certificates: [{{cert: site.crt, key: site.key}}], ticket_keys: [tickets.key]}}
-      routes: [{{pool: web}}]
+      routes: {routes}
   - name: echo
     listen: {VIP}:{ECHO_PORT}/udp
     forward: {{method: fullnat, pool: echo}}
@@ -117,6 +117,14 @@ class Site:
     def active(self):
         """The node that answers for the virtual address, by its own word."""
         for node in self.nodes:
-            if node.process and node.process.running() and "backup -> active" in node.process.output():
+            if node.process and node.process.running() and node.vrrp_state() == "active":
                 return node
         raise LabError("no node is active")
+
+    def wait_active(self, number=0, timeout=15):
+        """Waits until this node has the addresses of both families and every other one that runs is backup."""
+        self.nodes[number].wait_vrrp("active", timeout)
+        for other in self.nodes:
+            if other is not self.nodes[number] and other.process and other.process.running():
+                other.wait_vrrp("backup", timeout)
+        return self.nodes[number]
