@@ -10,6 +10,7 @@
 #include <cstring>
 #include <rte_cycles.h>
 #include <rte_dev.h>
+#include <rte_eal.h>
 #include <rte_ethdev.h>
 
 namespace sluice::port {
@@ -56,15 +57,18 @@ struct Attach {
     std::string driver;
 };
 
-Attach interface_device(const EthdevOptions& options, const InterfaceDevice& device, std::uint16_t queues,
-                        bool zero_copy)
+/// How an AF_XDP device is attached. The first time the kernel chooses.
+enum class XdpMode : std::uint8_t { kernel_chooses, zero_copy, copy };
+
+Attach interface_device(const EthdevOptions& options, const InterfaceDevice& device, std::uint16_t queues, XdpMode mode)
 {
     if (device.driver == InterfaceDriver::af_xdp) {
         // A busy budget makes every empty poll a system call; only zero copy needs the driver to be driven that way,
         // where without it an empty poll could sleep for a second.
         return {"net_af_xdp_" + device.interface,
                 "iface=" + device.interface + ",start_queue=0,queue_count=" + std::to_string(queues) +
-                    (zero_copy ? "" : ",busy_budget=0"),
+                    (mode == XdpMode::zero_copy ? "" : ",busy_budget=0") +
+                    (mode == XdpMode::copy ? ",force_copy=1" : ""),
                 "net_af_xdp"};
     }
     const std::size_t slot = packet_slot(options);
@@ -121,12 +125,15 @@ public:
         if (auto done = prepare_interface(); !done) {
             return done;
         }
-        if (auto done = attach_and_start(false); !done) {
+        if (auto done = attach_and_start(XdpMode::kernel_chooses); !done) {
             return done;
         }
         if (state_.zero_copy) {
             state_.close_device();
-            if (auto done = attach_and_start(true); !done) {
+            // The kernel refuses zero copy for buffers that cross into a page which lies elsewhere in memory: with
+            // 4 KiB pages that is every second one, and refused buffers never come back.
+            const XdpMode mode = rte_eal_has_hugepages() != 0 ? XdpMode::zero_copy : XdpMode::copy;
+            if (auto done = attach_and_start(mode); !done) {
                 return done;
             }
         }
@@ -135,8 +142,8 @@ public:
 
 private:
     [[nodiscard]] Expected<void, MachineError> prepare_interface();
-    [[nodiscard]] Expected<void, MachineError> attach_and_start(bool zero_copy);
-    [[nodiscard]] Expected<void, MachineError> attach(bool zero_copy);
+    [[nodiscard]] Expected<void, MachineError> attach_and_start(XdpMode mode);
+    [[nodiscard]] Expected<void, MachineError> attach(XdpMode mode);
     [[nodiscard]] Expected<void, MachineError> configure(std::uint16_t& receive_descriptors,
                                                          std::uint16_t& transmit_descriptors);
     [[nodiscard]] Expected<void, MachineError> make_queues();
@@ -181,11 +188,11 @@ Expected<void, MachineError> Opening::prepare_interface()
     return {};
 }
 
-Expected<void, MachineError> Opening::attach_and_start(bool zero_copy)
+Expected<void, MachineError> Opening::attach_and_start(XdpMode mode)
 {
     std::uint16_t receive_descriptors = descriptors_wanted;
     std::uint16_t transmit_descriptors = descriptors_wanted;
-    if (auto done = attach(zero_copy); !done) {
+    if (auto done = attach(mode); !done) {
         return done;
     }
     if (auto done = configure(receive_descriptors, transmit_descriptors); !done) {
@@ -205,11 +212,11 @@ Expected<void, MachineError> Opening::attach_and_start(bool zero_copy)
 }
 
 // 2. DPDK finds the device. net_af_packet opens its sockets here, one per queue in order.
-Expected<void, MachineError> Opening::attach(bool zero_copy)
+Expected<void, MachineError> Opening::attach(XdpMode mode)
 {
     Attach attach;
     if (const auto* device = std::get_if<InterfaceDevice>(&options_.device)) {
-        attach = interface_device(options_, *device, queues_, zero_copy);
+        attach = interface_device(options_, *device, queues_, mode);
     } else if (const auto* vdev = std::get_if<VirtualDevice>(&options_.device)) {
         attach = virtual_device(*vdev);
     } else {

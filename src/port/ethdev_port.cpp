@@ -205,15 +205,21 @@ void EthdevPort::refresh() noexcept
         state.device_receive_dropped.store(device.imissed + device.rx_nombuf, std::memory_order_relaxed);
         return;
     }
-    std::uint64_t dropped = 0;
+    XdpSocketDrops dropped;
     for (EthdevQueue& queue : state.queues) {
-        if (queue.descriptor >= 0) {
-            queue.socket_drops = is_xdp ? xdp_socket_drops(queue.descriptor)
-                                        : queue.socket_drops + take_packet_socket_drops(queue.descriptor);
+        if (queue.descriptor >= 0 && is_xdp) {
+            const XdpSocketDrops drops = xdp_socket_drops(queue.descriptor);
+            queue.socket_drops = drops.received;
+            dropped.transmitted += drops.transmitted;
+        } else if (queue.descriptor >= 0) {
+            queue.socket_drops += take_packet_socket_drops(queue.descriptor);
         }
-        dropped += queue.socket_drops;
+        dropped.received += queue.socket_drops;
     }
-    state.device_receive_dropped.store(dropped, std::memory_order_relaxed);
+    state.device_receive_dropped.store(dropped.received, std::memory_order_relaxed);
+    if (is_xdp) {
+        state.device_transmit_dropped.store(dropped.transmitted, std::memory_order_relaxed);
+    }
 }
 
 Statistics EthdevPort::statistics() const noexcept

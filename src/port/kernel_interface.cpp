@@ -176,14 +176,14 @@ std::uint64_t take_packet_socket_drops(int descriptor) noexcept
     return ::getsockopt(descriptor, SOL_PACKET, PACKET_STATISTICS, &statistics, &size) == 0 ? statistics.tp_drops : 0;
 }
 
-std::uint64_t xdp_socket_drops(int descriptor) noexcept
+XdpSocketDrops xdp_socket_drops(int descriptor) noexcept
 {
     xdp_statistics statistics{};
     socklen_t size = sizeof statistics;
     if (::getsockopt(descriptor, SOL_XDP, XDP_STATISTICS, &statistics, &size) != 0) {
-        return 0;
+        return {};
     }
-    return statistics.rx_dropped + statistics.rx_ring_full;
+    return {statistics.rx_dropped + statistics.rx_ring_full, statistics.tx_invalid_descs};
 }
 
 bool is_zero_copy(int xdp_descriptor) noexcept

@@ -54,8 +54,13 @@ private:
 
 /// Frames lost since the last call (packet(7), PACKET_STATISTICS).
 [[nodiscard]] std::uint64_t take_packet_socket_drops(int descriptor) noexcept;
-/// Frames lost since the socket was made (XDP_STATISTICS).
-[[nodiscard]] std::uint64_t xdp_socket_drops(int descriptor) noexcept;
+/// Frames lost since the socket was made (XDP_STATISTICS): received without room for them, and refused on their way
+/// out because the kernel found their descriptors invalid.
+struct XdpSocketDrops {
+    std::uint64_t received = 0;
+    std::uint64_t transmitted = 0;
+};
+[[nodiscard]] XdpSocketDrops xdp_socket_drops(int descriptor) noexcept;
 [[nodiscard]] bool is_zero_copy(int xdp_descriptor) noexcept;
 
 } // namespace sluice::port

@@ -36,8 +36,8 @@ public:
 
     /// For drivers.
     [[nodiscard]] rte_mempool* mempool() const noexcept { return mempool_; }
-    /// Does it lie in one piece? AF_XDP needs that.
-    [[nodiscard]] bool is_contiguous() const noexcept;
+    /// Does it lie in one piece, buffer behind buffer without gaps? AF_XDP needs that.
+    [[nodiscard]] bool is_contiguous() const noexcept { return contiguous_; }
     /// Takes over a received buffer of this pool, in one segment.
     [[nodiscard]] packet::Packet adopt(rte_mbuf* buffer) noexcept;
     /// The driver's view of a packet of some DpdkPool. Once a driver has accepted it, release() the packet.
@@ -46,10 +46,14 @@ public:
     [[nodiscard]] static bool owns(const packet::Packet& packet) noexcept;
 
 private:
-    DpdkPool(rte_mempool* mempool, std::size_t count) noexcept : mempool_{mempool}, count_{count} {}
+    DpdkPool(rte_mempool* mempool, std::size_t count, bool contiguous) noexcept
+        : mempool_{mempool}, count_{count}, contiguous_{contiguous}
+    {
+    }
 
     rte_mempool* mempool_;
     std::size_t count_;
+    bool contiguous_;
 };
 
 } // namespace sluice::port
