@@ -87,12 +87,37 @@ void WorkerUnit::receive(packet::Packet&& frame, const wire::ParsedPacket& parse
     }
     const Bytes bytes = std::as_const(frame).bytes();
     if (parsed.protocol == wire::protocol::udp) {
-        probes_.udp_received(parsed.destination_port, {parsed.source, parsed.source_port},
-                             bytes.subspan(parsed.payload_offset, parsed.payload_size()));
+        const bool taken = flow::local_ports::probes.contains(parsed.destination_port) &&
+                           probes_.udp_received(parsed.destination_port, {parsed.source, parsed.source_port},
+                                                bytes.subspan(parsed.payload_offset, parsed.payload_size()));
+        if (!taken) {
+            refuse_datagram(frame.port(), bytes, parsed);
+        }
     } else {
         receive_icmp(bytes, parsed);
     }
     frame.reset();
+}
+
+/// UDP to a port of ours that nobody has (RFC 1122 §4.1.3.1).
+void WorkerUnit::refuse_datagram(std::uint8_t port, Bytes frame, const wire::ParsedPacket& parsed) noexcept
+{
+    context_.counters.drop(DropReason::no_service);
+    if (!neigh::may_report_error(frame, parsed)) {
+        return;
+    }
+    if (!errors_.allow(context_.now)) {
+        context_.counters.count(telemetry::Counter::answers_suppressed);
+        return;
+    }
+    const neigh::Interface& interface = *context_.snapshot->neighbours->interface(port);
+    packet::Packet answer = neigh::make_icmp_error(
+        context_.reserve, frame, parsed, wire::IcmpErrorKind::port_unreachable, 0, parsed.destination, interface.mac);
+    if (answer) {
+        context_.egress.send(port, std::move(answer));
+    } else {
+        context_.counters.count(telemetry::Counter::pool_exhausted);
+    }
 }
 
 void WorkerUnit::receive_icmp(Bytes frame, const wire::ParsedPacket& parsed) noexcept

@@ -58,6 +58,7 @@ private:
                                  std::uint16_t sequence) noexcept override;
     void decided(const probe::ServerCheck& check, const health::Decision& decision) noexcept override;
 
+    void refuse_datagram(std::uint8_t port, Bytes frame, const wire::ParsedPacket& parsed) noexcept;
     void receive_icmp(Bytes frame, const wire::ParsedPacket& parsed) noexcept;
 
     CoreContext& context_;
@@ -71,6 +72,7 @@ private:
     tls::HandshakeGate gate_;
     proxy::Worker proxy_;
     probe::Runner probes_;
+    neigh::RateLimit errors_{1000};
     std::shared_ptr<const proxy::ProxyPlan> plan_;
     std::shared_ptr<const probe::ProbePlan> probe_plan_;
 };

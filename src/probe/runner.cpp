@@ -151,20 +151,21 @@ void Runner::stop() noexcept
 
 bool Runner::idle() const noexcept { return state_->coroutines == 0; }
 
-void Runner::udp_received(std::uint16_t local_port, const wire::Endpoint& from, Bytes payload) noexcept
+bool Runner::udp_received(std::uint16_t local_port, const wire::Endpoint& from, Bytes payload) noexcept
 {
     const auto found = state_->shared.datagrams.find(local_port);
     if (found == state_->shared.datagrams.end()) {
-        return;
+        return false;
     }
     PendingDatagram& pending = *found->second;
     if (pending.server_port == 0 || pending.reason || from != wire::Endpoint{pending.server, pending.server_port}) {
-        return;
+        return true;
     }
     const std::string_view text{reinterpret_cast<const char*>(payload.data()), payload.size()};
     const bool expected = !*pending.expect || text.starts_with(**pending.expect);
     pending.reason = expected ? Reason::answered : Reason::answer_unexpected;
     pending.wake->cancel();
+    return true;
 }
 
 void Runner::echo_received(std::uint16_t identifier, const wire::IpAddress& from, std::uint16_t sequence) noexcept

@@ -62,6 +62,8 @@ public:
             send_ip(packet_of(pool_, ip_bytes), parsed.destination);
         }
     }
+    /// Any frame, as it is.
+    void send_raw(const Frame& frame) { frames_.push_back(packet_of(pool_, frame)); }
     [[nodiscard]] bool knows(const wire::IpAddress& address) const { return neighbours_.contains(address); }
     [[nodiscard]] const packet::HeapPool& pool() const noexcept { return pool_; }
 

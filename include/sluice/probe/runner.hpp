@@ -70,7 +70,8 @@ public:
     [[nodiscard]] bool idle() const noexcept;
 
     /// A UDP packet for a local port of the slice.
-    void udp_received(std::uint16_t local_port, const wire::Endpoint& from, Bytes payload) noexcept;
+    /// False when no probe has this port: the sender is told so.
+    bool udp_received(std::uint16_t local_port, const wire::Endpoint& from, Bytes payload) noexcept;
     /// An echo reply.
     void echo_received(std::uint16_t identifier, const wire::IpAddress& from, std::uint16_t sequence) noexcept;
     /// An ICMP error about a UDP packet or echo request from this local port or identifier.

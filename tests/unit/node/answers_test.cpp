@@ -1,0 +1,117 @@
+// What a node answers to packets for its addresses that no service wants, and to those it must be silent about.
+#include "support/node_lab.hpp"
+
+namespace sluice::test {
+namespace {
+
+using telemetry::DropReason;
+
+constexpr const char* config = R"(
+node: test
+ports: [{name: front, device: {vdev: net_null0}, addresses: [192.0.2.11/24]}]
+vrrp: [{name: public, port: front, vrid: 51, priority: 100, addresses: [192.0.2.100]}]
+services: [{name: site, listen: 192.0.2.100:80/tcp, proxy: {routes: [{respond: {body: hello}}]}}]
+)";
+
+class NodeAnswers : public testing::Test {
+protected:
+    NodeAnswers() : lab{{}, config, {ip("192.0.2.10")}}
+    {
+        lab.world.on_frame = [this](Bytes frame, const wire::ParsedPacket& parsed) {
+            if (parsed.is_ip() && parsed.destination == ip("192.0.2.10")) {
+                answers.push_back(parsed);
+                last.assign(frame.begin(), frame.end());
+            }
+        };
+        EXPECT_TRUE(lab.run_until([&] { return lab.world.knows(ip("192.0.2.11")); }, std::chrono::seconds{1}));
+    }
+    void send(const Frame& packet)
+    {
+        answers.clear();
+        lab.world.send_packet(packet);
+        lab.settle();
+    }
+
+    NodeLab lab;
+    std::vector<wire::ParsedPacket> answers;
+    Frame last;
+};
+
+TEST_F(NodeAnswers, udp_to_any_port_that_nobody_has_is_unreachable)
+{
+    // One port of each range: below all of them, probes, workers, full NAT.
+    for (const std::uint16_t port : std::initializer_list<std::uint16_t>{53, 2000, 20000, 40000}) {
+        send(udp_packet({ip("192.0.2.10"), 5555}, {ip("192.0.2.11"), port}, bytes_of("anybody?")));
+        ASSERT_EQ(answers.size(), 1U) << port << ' ' << lab.drops();
+        EXPECT_EQ(answers[0].protocol, wire::protocol::icmp);
+        const auto error = wire::parse_icmp_error(last, answers[0]);
+        ASSERT_TRUE(error) << port;
+        EXPECT_EQ(error->kind, wire::IcmpErrorKind::port_unreachable);
+        EXPECT_EQ(error->quoted.destination_port, port);
+    }
+}
+
+TEST_F(NodeAnswers, tcp_to_any_port_that_nobody_has_is_reset)
+{
+    for (const std::uint16_t port : std::initializer_list<std::uint16_t>{81, 2000, 20000, 40000}) {
+        Segment syn;
+        syn.flags = wire::tcp_flag::syn;
+        syn.sequence = 77;
+        send(tcp_packet({ip("192.0.2.10"), 5555}, {ip("192.0.2.11"), port}, syn));
+        ASSERT_EQ(answers.size(), 1U) << port << ' ' << lab.drops();
+        EXPECT_EQ(answers[0].tcp_flags, wire::tcp_flag::rst | wire::tcp_flag::ack);
+        EXPECT_EQ(wire::Tcp{last.data() + answers[0].transport_offset}.acknowledgment().value(), 78U);
+    }
+}
+
+TEST_F(NodeAnswers, own_address_answers_echo_and_a_backup_address_is_silent)
+{
+    send(icmp_echo(ip("192.0.2.10"), ip("192.0.2.11"), 9));
+    ASSERT_EQ(answers.size(), 1U);
+    EXPECT_EQ(last[answers[0].transport_offset], std::byte{wire::icmp_type::echo_reply});
+
+    // The neighbour of a virtual address is asked for and does not answer; so its packets are sent to the node's MAC by
+    // hand.
+    const wire::MacAddress node = wire::MacAddress::from(2, 0, 0, 0, 0, 1);
+    Segment syn;
+    syn.flags = wire::tcp_flag::syn;
+    for (const Frame& packet : {icmp_echo(ip("192.0.2.10"), ip("192.0.2.100"), 9),
+                                tcp_packet({ip("192.0.2.10"), 5555}, {ip("192.0.2.100"), 80}, syn),
+                                udp_packet({ip("192.0.2.10"), 5555}, {ip("192.0.2.100"), 53}, bytes_of("x"))}) {
+        answers.clear();
+        lab.world.send_raw(ethernet(lab.world.mac, node, packet));
+        lab.settle();
+        EXPECT_TRUE(answers.empty());
+    }
+    EXPECT_EQ(lab.total(DropReason::backup_address), 3U) << lab.drops();
+}
+
+TEST_F(NodeAnswers, packets_for_nobody_here_are_dropped_with_their_reason)
+{
+    const wire::MacAddress node = wire::MacAddress::from(2, 0, 0, 0, 0, 1);
+    lab.world.send_raw(ethernet(lab.world.mac, node, udp_packet({ip("192.0.2.10"), 1}, {ip("198.51.100.1"), 2}, {})));
+    lab.world.send_raw(ethernet(lab.world.mac, wire::MacAddress::from(2, 9, 9, 9, 9, 9),
+                                udp_packet({ip("192.0.2.10"), 1}, {ip("192.0.2.11"), 2}, {})));
+    lab.world.send_raw(ethernet(lab.world.mac, node, udp_packet({ip("127.0.0.1"), 1}, {ip("192.0.2.11"), 2}, {})));
+    lab.settle();
+    EXPECT_EQ(lab.total(DropReason::not_ours), 1U) << lab.drops();
+    EXPECT_EQ(lab.total(DropReason::not_our_mac), 1U) << lab.drops();
+    EXPECT_EQ(lab.total(DropReason::source_address_invalid), 1U) << lab.drops();
+    EXPECT_TRUE(answers.empty());
+}
+
+TEST_F(NodeAnswers, errors_are_limited_and_the_rest_is_counted)
+{
+    for (int count = 0; count < 3000; ++count) {
+        lab.world.send_packet(udp_packet({ip("192.0.2.10"), 5555}, {ip("192.0.2.11"), 53}, {}));
+        if (count % 100 == 0) {
+            lab.settle();
+        }
+    }
+    lab.settle();
+    EXPECT_LE(answers.size(), 200U) << "a flood must not be answered packet by packet";
+    EXPECT_GT(lab.total(telemetry::Counter::answers_suppressed), 2000U);
+}
+
+} // namespace
+} // namespace sluice::test
