@@ -28,7 +28,7 @@ ExitCode run(const std::string& file)
     spdlog::set_default_logger(spdlog::stderr_logger_mt("sluice"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
     try {
-        sluice::app::Supervisor supervisor{file};
+        sluice::app::Supervisor supervisor{file, SLUICE_VERSION};
         return supervisor.run();
     } catch (const std::exception& error) {
         spdlog::critical("{}", error.what());

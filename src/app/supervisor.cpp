@@ -1,11 +1,7 @@
 #include "supervisor.hpp"
 
-#include "first_forwarder.hpp"
-#include "worker_unit.hpp"
+#include "ask.hpp"
 
-#include <sluice/config/host.hpp>
-
-#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <systemd/sd-daemon.h>
 
@@ -20,18 +16,24 @@ namespace asio = boost::asio;
 constexpr Duration tick_interval = std::chrono::milliseconds{20};
 /// A core that has finished no turn for so long is stalled.
 constexpr Duration stall = std::chrono::seconds{1};
-/// How long a stop waits for the peer to take the addresses.
-constexpr Duration handover_patience = std::chrono::seconds{3};
+/// Later than the longest sleep of an idle core by so much that somebody else must have had its cpu.
+constexpr Duration late = std::chrono::milliseconds{400};
+constexpr Duration drain_check_interval = std::chrono::seconds{1};
 
 } // namespace
 
-Supervisor::Supervisor(std::string config_path) : config_path_{std::move(config_path)} {}
+Supervisor::Supervisor(std::string config_path, std::string version)
+    : config_path_{std::move(config_path)}, version_{std::move(version)}
+{
+}
 
 Supervisor::~Supervisor()
 {
+    control_.reset();
     if (node_) {
         node_->stop();
     }
+    departure_.reset();
     // Ports and packets live in DPDK memory: they go before the machine.
     node_.reset();
     opened_ports_.clear();
@@ -64,12 +66,12 @@ void Supervisor::handle_signals()
         }
         switch (signal) {
         case SIGHUP:
-            reload();
+            static_cast<void>(reload(true));
             break;
         case SIGTERM:
         case SIGINT:
         case SIGQUIT:
-            if (stopping_ == Stopping::no) {
+            if (!stopping_) {
                 begin_stop();
             } else {
                 spdlog::warn("told to stop a second time: stopping at once");
@@ -103,16 +105,35 @@ void Supervisor::watch_events()
 
 void Supervisor::take_events()
 {
-    node_->take_events([this](const telemetry::Event& event) {
-        spdlog::info("{} {}: {} -> {} ({})", telemetry::text(event.kind), event.subject.view(), event.from.view(),
-                     event.to.view(), event.reason.view());
-        if (event.kind == telemetry::EventKind::health) {
-            pools_changed_ = true;
-        }
+    bool health_changed = false;
+    node_->take_events([&](const telemetry::Event& event) {
+        record(event);
+        health_changed = health_changed || event.kind == telemetry::EventKind::health;
     });
-    if (pools_changed_) {
-        rebuild_pools();
+    if (health_changed) {
+        servers_changed();
     }
+}
+
+void Supervisor::record(const telemetry::Event& event)
+{
+    spdlog::info("{} {}: {} -> {} ({})", telemetry::text(event.kind), event.subject.view(), event.from.view(),
+                 event.to.view(), event.reason.view());
+    const auto ago = std::chrono::duration_cast<control::WallTime::duration>(clock_.now() - event.time);
+    event_log_.add(event, std::chrono::system_clock::now() - ago);
+}
+
+void Supervisor::record(telemetry::EventKind kind, std::string_view subject, std::string_view from, std::string_view to,
+                        std::string_view reason)
+{
+    telemetry::Event event;
+    event.time = clock_.now();
+    event.kind = kind;
+    event.subject = subject;
+    event.from = from;
+    event.to = to;
+    event.reason = reason;
+    record(event);
 }
 
 void Supervisor::tick()
@@ -127,13 +148,45 @@ void Supervisor::tick()
         if (!ready_) {
             check_ready();
         }
-        if (stopping_ != Stopping::no) {
+        if (const TimePoint now = clock_.now(); now >= next_drain_check_) {
+            next_drain_check_ = now + drain_check_interval;
+            const std::size_t drains = drains_.all().size();
+            drains_.expire(std::chrono::system_clock::now(), registry_, drain_report());
+            if (drains_.all().size() != drains) {
+                servers_changed();
+            }
+        }
+        if (stopping_) {
             continue_stop();
+        } else if (handover_done_) {
+            continue_handover();
         }
         if (!io_.stopped()) {
             tick();
         }
     });
+}
+
+control::NodePhase Supervisor::phase() const noexcept
+{
+    if (stopping_) {
+        const bool draining = departure_ && departure_->state() == Departure::State::draining;
+        return draining ? control::NodePhase::draining : control::NodePhase::stopping;
+    }
+    if (handover_done_) {
+        return control::NodePhase::handing_over;
+    }
+    if (standby_) {
+        return control::NodePhase::standby;
+    }
+    return ready_ ? control::NodePhase::running : control::NodePhase::starting;
+}
+
+void Supervisor::set_log_level(config::LogLevel level)
+{
+    static constexpr spdlog::level::level_enum levels[] = {
+        spdlog::level::trace, spdlog::level::debug, spdlog::level::info, spdlog::level::warn, spdlog::level::err};
+    spdlog::set_level(levels[static_cast<std::size_t>(level)]);
 }
 
 void Supervisor::check_links()
@@ -152,7 +205,7 @@ void Supervisor::check_links()
             continue;
         }
         links_[index] = up;
-        spdlog::warn("port {}: link {}", port.name(), up ? "up" : "down");
+        record(telemetry::EventKind::port, port.name(), up ? "down" : "up", up ? "up" : "down", "link");
         node_->post(node_->first_forwarder_core(), [index, up](Core& core) {
             core.first_forwarder()->vrrp().set_tracked(
                 {vrrp::TrackedObject::Kind::port, static_cast<std::uint32_t>(index)}, up, core.context().now);
@@ -167,6 +220,9 @@ void Supervisor::check_cores()
     bool worker_stalled = false;
     for (const auto& core : node_->cores()) {
         const TimePoint last{Duration{static_cast<Duration::rep>(core->status().last_turn.get())}};
+        if (now - last > late) {
+            late_[core->index()] = now;
+        }
         if (now - last > stall) {
             const CoreRole& role = node_->shared().layout.cores[core->index()];
             forwarder_stalled = forwarder_stalled || role.forwarder.has_value();
@@ -181,8 +237,9 @@ void Supervisor::check_cores()
             return;
         }
         known = present;
-        spdlog::error("{} {}", fault == vrrp::NodeFault::worker_stalled ? "a worker" : "a forwarder",
-                      present ? "has finished no turn for a second" : "runs again");
+        const bool is_worker = fault == vrrp::NodeFault::worker_stalled;
+        record(telemetry::EventKind::core, is_worker ? "worker" : "forwarder", present ? "running" : "stalled",
+               present ? "stalled" : "running", present ? "no turn for a second" : "");
         node_->post(node_->first_forwarder_core(), [fault, present](Core& core) {
             core.first_forwarder()->vrrp().set_fault(fault, present, core.context().now);
         });
@@ -203,134 +260,17 @@ void Supervisor::check_ready()
             return;
         }
     }
-    bool decided = false;
-    const bool answered = node_->call(node_->first_forwarder_core(), [&decided](Core& core) {
-        decided = core.first_forwarder()->neighbours().gateways_decided();
-    });
-    if (!answered || !decided) {
+    const auto decided = ask(*node_, node_->first_forwarder_core(),
+                             [](Core& core) { return core.first_forwarder()->neighbours().gateways_decided(); });
+    if (!decided.value_or(false)) {
         return;
     }
     ready_ = true;
+    tell_tracked_pools();
     node_->post(node_->first_forwarder_core(),
                 [](Core& core) { core.first_forwarder()->vrrp().set_ready(true, core.context().now); });
-    spdlog::info("ready");
+    record(telemetry::EventKind::node, "node", "starting", "ready", "ports, neighbours and health checks decided");
     sd_notify(0, "READY=1\nSTATUS=running");
-}
-
-void Supervisor::rebuild_pools()
-{
-    pools_changed_ = false;
-    const control::Snapshot& current = *node_->current();
-    auto next = std::make_unique<control::Snapshot>(current);
-    ++next->generation;
-    for (const auto& pool : current.services->pools()) {
-        next->services = next->services->with_pool(l4::Pool::make(pool->id, pool->name, pool->options, pool->servers));
-    }
-    static_cast<void>(node_->publish(std::move(next)));
-}
-
-Supervisor::ReloadResult Supervisor::reload()
-{
-    const config::LinuxHost host;
-    config::Options options;
-    options.host = &host;
-    options.now = std::chrono::system_clock::now();
-    config::Loaded loaded = config::load(config_path_, options);
-    if (!loaded.model) {
-        spdlog::error("reload refused: {}", config_path_);
-        report(loaded.diagnostics);
-        return {false, std::move(loaded.diagnostics)};
-    }
-    if (loaded.model->node.empty()) {
-        loaded.model->node = host.host_name();
-    }
-    Diagnostics refused = control::needs_restart(*model_, *loaded.model);
-    if (!refused.empty()) {
-        spdlog::error("reload refused: {}", config_path_);
-        report(refused);
-        return {false, std::move(refused)};
-    }
-    auto snapshot = control::compile(*loaded.model, port_facts_, registry_, node_->current());
-    if (!snapshot) {
-        spdlog::error("reload refused: {}", config_path_);
-        report(snapshot.error());
-        return {false, std::move(snapshot.error())};
-    }
-    const std::uint64_t generation = (*snapshot)->generation;
-    if (!node_->publish(std::move(*snapshot))) {
-        spdlog::warn("reload: a core has not taken up generation {} yet", generation);
-    }
-    model_ = std::move(loaded.model);
-    control::forget_unlisted(registry_, *model_);
-    spdlog::info("reload: generation {}", generation);
-    return {true, std::move(loaded.diagnostics)};
-}
-
-void Supervisor::begin_stop()
-{
-    spdlog::info("stopping: connections may finish for {} ms, then the addresses are handed over",
-                 std::chrono::duration_cast<std::chrono::milliseconds>(model_->stop.drain).count());
-    sd_notify(0, "STOPPING=1\nSTATUS=draining");
-    const TimePoint now = clock_.now();
-    stopping_ = Stopping::draining;
-    stop_deadline_ = now + model_->stop.timeout;
-    phase_deadline_ = now + model_->stop.drain;
-    for (const auto& core : node_->cores()) {
-        node_->post(core->index(), [](Core& on) {
-            if (on.worker() != nullptr) {
-                on.worker()->proxy().drain();
-            }
-        });
-    }
-}
-
-void Supervisor::continue_stop()
-{
-    const TimePoint now = clock_.now();
-    if (now >= stop_deadline_) {
-        spdlog::warn("the stop took longer than stop.timeout: ending now");
-        finish_stop();
-        return;
-    }
-    if (stopping_ == Stopping::draining) {
-        std::size_t left = 0;
-        for (const auto& core : node_->cores()) {
-            node_->call(core->index(), [&left](Core& on) {
-                left += on.worker() != nullptr ? on.worker()->proxy().usage().client_connections : 0;
-            });
-        }
-        if (left != 0 && now < phase_deadline_) {
-            return;
-        }
-        stopping_ = Stopping::handing_over;
-        for (const auto& core : node_->cores()) {
-            node_->call(core->index(), [](Core& on) {
-                if (on.worker() != nullptr) {
-                    on.worker()->proxy().abort_all();
-                }
-            });
-        }
-        node_->call(node_->first_forwarder_core(),
-                    [](Core& core) { core.first_forwarder()->vrrp().handover(handover_patience, core.context().now); });
-        return;
-    }
-    vrrp::HandoverState state = vrrp::HandoverState::pending;
-    node_->call(node_->first_forwarder_core(),
-                [&state](Core& core) { state = core.first_forwarder()->vrrp().handover_state(); });
-    if (state != vrrp::HandoverState::pending) {
-        finish_stop();
-    }
-}
-
-void Supervisor::finish_stop()
-{
-    node_->call(
-        node_->first_forwarder_core(), [](Core& core) { core.first_forwarder()->vrrp().stop(core.context().now); },
-        std::chrono::milliseconds{500});
-    // One more turn sends what stop() asked for.
-    node_->call(
-        node_->first_forwarder_core(), [](Core&) {}, std::chrono::milliseconds{500});
-    io_.stop();
 }
 
 } // namespace sluice::app

@@ -2,18 +2,23 @@
 // program: main.cpp, then the steps of Supervisor::start().
 #pragma once
 
+#include "departure.hpp"
 #include "memory_plan.hpp"
 #include "node.hpp"
+#include "operations.hpp"
 
 #include <sluice/app/machine.hpp>
 #include <sluice/config/load.hpp>
 #include <sluice/control/compile.hpp>
+#include <sluice/control/server.hpp>
+#include <sluice/control/verbs.hpp>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,20 +35,15 @@ struct StartFailure {
 
 class Supervisor {
 public:
-    explicit Supervisor(std::string config_path);
+    Supervisor(std::string config_path, std::string version);
     ~Supervisor();
 
     /// Runs the node until it is told to stop; the exit code.
     [[nodiscard]] ExitCode run();
 
-    struct ReloadResult {
-        bool applied = false;
-        Diagnostics diagnostics; ///< Every reason when refused; warnings otherwise
-    };
-    /// Reads the file again and applies it whole, or changes nothing.
-    ReloadResult reload();
-
 private:
+    friend class NodeOperations;
+
     // Steps of the start, in order.
     [[nodiscard]] std::optional<StartFailure> start();
     [[nodiscard]] std::optional<StartFailure> read_configuration();
@@ -52,8 +52,9 @@ private:
     [[nodiscard]] std::optional<StartFailure> open_ports();
     [[nodiscard]] std::optional<StartFailure> lay_out_node();
     [[nodiscard]] std::optional<StartFailure> publish_first();
+    [[nodiscard]] std::optional<StartFailure> open_control();
 
-    // While running.
+    // While running: supervisor.cpp.
     void handle_signals();
     void watch_events();
     void take_events();
@@ -61,12 +62,33 @@ private:
     void check_ready();
     void check_cores();
     void check_links();
-    void rebuild_pools();
+    [[nodiscard]] control::NodePhase phase() const noexcept;
+    void record(const telemetry::Event& event);
+    void record(telemetry::EventKind kind, std::string_view subject, std::string_view from, std::string_view to,
+                std::string_view reason);
+    void set_log_level(config::LogLevel level);
 
-    // The stop: drain, hand over, end.
+    // Changes: supervisor_change.cpp.
+    /// Reads the file again and applies it whole, or changes nothing. `wait`: until every core has taken it up.
+    control::ReloadReport reload(bool wait);
+    [[nodiscard]] control::ReloadReport try_reload(bool wait);
+    [[nodiscard]] config::Loaded load_file() const;
+    [[nodiscard]] const control::FileJudgement& judge_file();
+    [[nodiscard]] control::DrainReport drain_report();
+    void servers_changed(); ///< Health or drains did: layer 4's tables and what VRRP tracks follow
+    void rebuild_pools();
+    void tell_tracked_pools();
+
+    // Leaving: supervisor_leave.cpp.
+    void begin_handover(Duration timeout, std::function<void(control::HandoverResult)> done);
+    void continue_handover();
+    void end_handover(control::HandoverResult result);
+    bool undo_handover();
     void begin_stop();
     void continue_stop();
     void finish_stop();
+    [[nodiscard]] Duration takeover_patience() const;
+    [[nodiscard]] bool active_anywhere() const;
 
     [[nodiscard]] std::vector<unsigned> forwarder_cpus() const;
     [[nodiscard]] std::vector<unsigned> worker_cpus() const;
@@ -87,14 +109,33 @@ private:
     boost::asio::steady_timer ticker_{io_};
     std::unique_ptr<boost::asio::posix::stream_descriptor> events_;
     bool ready_ = false;
-    bool pools_changed_ = false; ///< A server's health changed: layer 4's tables are to be rebuilt
     bool forwarder_fault_ = false;
     bool worker_fault_ = false;
     std::vector<bool> links_;
     TimePoint next_link_check_{};
-    enum class Stopping : std::uint8_t { no, draining, handing_over } stopping_ = Stopping::no;
+    TimePoint next_drain_check_{};
+    std::vector<std::optional<TimePoint>> late_; ///< When each core was seen late last
+
+    const std::string version_;
+    const control::WallTime started_ = std::chrono::system_clock::now();
+    control::EventLog event_log_;
+    control::Drains drains_;
+    std::optional<control::ReloadReport> last_reload_;
+    control::FileJudgement file_; ///< What the disk holds, see judge_file()
+    std::vector<std::string> file_names_;
+    std::string file_signature_;
+    TimePoint file_judged_{};
+    std::map<std::string, bool> tracked_pools_; ///< What the first forwarder was told: true is up
+
+    bool stopping_ = false;
+    bool standby_ = false;
     TimePoint stop_deadline_ = never;
-    TimePoint phase_deadline_ = never;
+    std::optional<Departure> departure_;
+    std::function<void(control::HandoverResult)> handover_done_; ///< Set while a handover is under way
+
+    NodeOperations operations_{*this};
+    control::Verbs verbs_{operations_};
+    std::unique_ptr<control::Server> control_;
 };
 
 } // namespace sluice::app

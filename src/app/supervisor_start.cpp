@@ -1,7 +1,6 @@
 #include "supervisor.hpp"
 
 #include <sluice/app/machine_check.hpp>
-#include <sluice/config/host.hpp>
 #include <sluice/port/dpdk_pool.hpp>
 #include <sluice/port/ethdev_port.hpp>
 
@@ -56,6 +55,16 @@ void report(const MachineError& error, const char* severity)
     }
 }
 
+control::ServerOptions control_options(const config::Model& model)
+{
+    control::ServerOptions options;
+    options.path = model.control.socket.path;
+    if (model.control.group) {
+        options.group = **model.control.group;
+    }
+    return options;
+}
+
 } // namespace
 
 std::optional<StartFailure> Supervisor::start()
@@ -81,24 +90,22 @@ std::optional<StartFailure> Supervisor::start()
         return failed;
     }
     // 6. Threads, and the first generation.
-    return publish_first();
+    if (auto failed = publish_first()) {
+        return failed;
+    }
+    // 7. The operator's side.
+    return open_control();
 }
 
 std::optional<StartFailure> Supervisor::read_configuration()
 {
-    const config::LinuxHost host;
-    config::Options options;
-    options.host = &host;
-    options.now = std::chrono::system_clock::now();
-    config::Loaded loaded = config::load(config_path_, options);
+    config::Loaded loaded = load_file();
     report(loaded.diagnostics);
     if (!loaded.model) {
         return StartFailure{ExitCode::file_invalid};
     }
     model_ = std::move(loaded.model);
-    if (model_->node.empty()) {
-        model_->node = host.host_name();
-    }
+    set_log_level(model_->log.level);
     return {};
 }
 
@@ -143,6 +150,10 @@ std::optional<StartFailure> Supervisor::judge_machine()
     }
     for (const MachineError& error : found.errors) {
         app::report(error, "error");
+    }
+    if (const auto obstacle = control::Server::obstacle(control_options(*model_))) {
+        app::report(*obstacle, "error");
+        return StartFailure{ExitCode::machine_lacks};
     }
     return found.errors.empty() ? std::nullopt : std::optional{StartFailure{ExitCode::machine_lacks}};
 }
@@ -264,6 +275,24 @@ std::optional<StartFailure> Supervisor::publish_first()
     if (!node_->publish(std::move(*snapshot))) {
         spdlog::error("a core did not take up the configuration within 2 s");
         return StartFailure{ExitCode::failed};
+    }
+    return {};
+}
+
+std::optional<StartFailure> Supervisor::open_control()
+{
+    late_.resize(node_->cores().size());
+    if (const auto problem = drains_.load(model_->control.socket.path + ".drains")) {
+        // Not knowing who was drained is no reason not to serve.
+        spdlog::error("drains of the run before are lost: {}", *problem);
+    }
+    drains_.expire(std::chrono::system_clock::now(), registry_, drain_report());
+    drains_.apply(registry_);
+    servers_changed();
+    control_ = std::make_unique<control::Server>(io_, verbs_);
+    if (const auto problem = control_->open(control_options(*model_))) {
+        app::report(*problem, "error");
+        return StartFailure{ExitCode::machine_lacks};
     }
     return {};
 }
