@@ -25,6 +25,9 @@ ExitCode check(const CheckOptions& options)
         answer["file"] = options.file;
         answer["valid"] = loaded.model.has_value();
         answer["diagnostics"] = config::to_json(loaded.diagnostics);
+        if (options.print && loaded.model) {
+            answer["printed"] = config::print(*loaded.model);
+        }
         std::printf("%s\n", boost::json::serialize(answer).c_str());
     } else {
         for (const Diagnostic& diagnostic : loaded.diagnostics) {
@@ -34,9 +37,12 @@ ExitCode check(const CheckOptions& options)
     if (!loaded.model) {
         return ExitCode::file_invalid;
     }
+    if (options.json) {
+        return ExitCode::success;
+    }
     if (options.print) {
         std::fputs(config::print(*loaded.model).c_str(), stdout);
-    } else if (!options.json) {
+    } else {
         std::printf("%s: valid\n", options.file.c_str());
     }
     return ExitCode::success;
