@@ -5,6 +5,8 @@ The demo and the end-to-end tests use the same laboratory.
 """
 
 import atexit
+import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -19,6 +21,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.environ.get("SLUICE_BUILD", os.path.join(ROOT, "build", "release"))
 SLUICE = os.path.join(BUILD, "sluice")
 SLUICECTL = os.path.join(BUILD, "sluicectl")
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
 
 
 class LabError(Exception):
@@ -43,6 +47,19 @@ def wait_until(condition, timeout, what, interval=0.02):
         if time.monotonic() > deadline:
             raise LabError(f"waited {timeout} s for {what}")
         time.sleep(interval)
+
+
+@contextlib.contextmanager
+def inside(namespace):
+    """What this thread opens meanwhile belongs to the namespace; a socket stays there for its life."""
+    with open("/proc/thread-self/ns/net") as home, open(f"/run/netns/{namespace}") as there:
+        if LIBC.setns(there.fileno(), CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+        try:
+            yield
+        finally:
+            if LIBC.setns(home.fileno(), CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "setns back")
 
 
 class Process:
@@ -124,6 +141,18 @@ class Host:
 
     def start(self, name, *words, **options):
         return self.lab.start(f"{self.name}-{name}", self.command(*words), **options)
+
+    def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, timeout=10):
+        """A socket of this host, to use from the test itself."""
+        with inside(self.namespace):
+            one = socket.socket(family, kind)
+        one.settimeout(timeout)
+        return one
+
+    def connect(self, address, port, timeout=10):
+        one = self.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, timeout=timeout)
+        one.connect((address, port))
+        return one
 
     def load(self, kind, address, port, *words):
         """Starts load.py here; `.result()` ends it and says what it saw."""

@@ -4,8 +4,8 @@ All on one switch, 192.0.2.0/24 and 2001:db8::/64:
   client .10   lb1 .11   lb2 .12   web1 .21   web2 .22   echo .23   virtual .100 (IPv4) and ::100 (IPv6)
 """
 
+import json
 import os
-import sys
 
 from lab import LabError, Node, wait_for_port
 
@@ -31,7 +31,7 @@ while True:
 """
 
 
-def site_config(name, number, priority, driver="af_xdp", advert="100ms", extra_services="", pools=None, idle="adaptive", cpu=None, stop=None,
+def site_config(name, number, priority, driver="af_xdp", advert="100ms", extra_services="", extra_pools="", pools=None, idle="adaptive", cpu=None, stop=None,
                 tracking="", memory="off", routes="[{pool: web}]", health="health: {http: {path: /healthz}, interval: 200ms, timeout: 150ms}"):
     """The file of one node. Both nodes differ in their name, own addresses and priority only."""
     pools = pools or f"""
@@ -69,9 +69,64 @@ services:
     listen: {VIP}:{ECHO_PORT}/udp
     forward: {{method: fullnat, pool: echo}}
 {extra_services}
-pools:{pools}
+pools:{pools}{extra_pools}
 stop: {stop or '{drain: 2s, timeout: 20s}'}
 control: {{socket: "{{socket}}"}}
+"""
+
+
+ORIGIN_SERVICES = f"""
+  - name: origin
+    listen: "{VIP}:8080/tcp"
+    proxy:
+      timeouts: {{handshake: 2s, header: 2s, body: 2s, keepalive: 30s, tunnel: 30s}}
+      routes:
+        - {{match: {{path: {{prefix: /refused/}}}}, pool: refused}}
+        - {{match: {{path: {{prefix: /absent/}}}}, pool: absent}}
+        - {{match: {{path: {{prefix: /silent/}}}}, pool: silent}}
+        - {{match: {{path: {{prefix: /down/}}}}, pool: down}}
+        - {{match: {{path: {{prefix: /one-refuses/}}}}, pool: one-refuses}}
+        - {{match: {{path: {{prefix: /}}}}, pool: origin}}
+  - name: origin-tls
+    listen: "{VIP}:8443/tcp"
+    proxy:
+      tls: {{certificates: [{{cert: site.crt, key: site.key}}], ticket_keys: [tickets.key]}}
+      timeouts: {{handshake: 2s, header: 2s, body: 2s, keepalive: 30s, tunnel: 30s}}
+      routes: [{{pool: origin}}]
+  - name: narrow
+    listen: "{VIP}:8081/tcp"
+    proxy:
+      limits: {{header: 4KiB, body: 64KiB}}
+      timeouts: {{header: 1s, body: 1s, keepalive: 2s}}
+      routes:
+        - {{match: {{host: one.example}}, pool: origin}}
+        - {{match: {{host: "*.many.example"}}, pool: origin}}
+        - {{match: {{path: {{exact: /moved}}}}, redirect: {{scheme: https, status: 308}}}}
+        - {{match: {{path: {{exact: /here}}}}, respond: {{status: 200, body: "answered here\\n"}}}}
+  - name: tcp-forward
+    listen: "{VIP}:9000/tcp"
+    forward: {{method: fullnat, pool: forwarded}}
+  - name: nobody-udp
+    listen: "{VIP}:9001/udp"
+    forward: {{method: fullnat, pool: down-forward}}
+  - name: nobody-tcp
+    listen: "{VIP}:9001/tcp"
+    forward: {{method: fullnat, pool: down-forward}}
+  - name: silent-tcp
+    listen: "{VIP}:9002/tcp"
+    forward: {{method: fullnat, pool: down-forward, no_server: drop}}
+"""
+ORIGIN_POOLS = """
+  - name: origin
+    servers: [{address: 192.0.2.24:8080}]
+    timeouts: {connect: 1s, response: 2s, keepalive: 30s}
+  - {name: refused, servers: [{address: 192.0.2.24:9}], timeouts: {connect: 1s}}
+  - {name: silent, servers: [{address: 192.0.2.24:11}], timeouts: {connect: 1s}}
+  - {name: absent, servers: [{address: 192.0.2.99:80}], timeouts: {connect: 1s}}
+  - {name: one-refuses, balance: rr, servers: [{address: 192.0.2.24:9}, {address: 192.0.2.24:8080}]}
+  - {name: down, servers: [{address: 192.0.2.24:9}], health: {tcp: {}, interval: 1s, timeout: 500ms}}
+  - {name: forwarded, servers: [{address: 192.0.2.24:8080}]}
+  - {name: down-forward, servers: [{address: 192.0.2.24:10}], health: {tcp: {port: 9}, interval: 1s, timeout: 500ms}}
 """
 
 
@@ -128,3 +183,24 @@ class Site:
             if other is not self.nodes[number] and other.process and other.process.running():
                 other.wait_vrrp("backup", timeout)
         return self.nodes[number]
+
+
+class OriginSite(Site):
+    """The site with origin.py behind services of its own: 8080 (in clear), 8443 (TLS), 8081 (with tight limits), and forwarding on 9000-9002."""
+
+    def __init__(self, lab, nodes=1, **options):
+        self.origin = lab.host("origin", "192.0.2.24/24", "2001:db8::24/64")
+        self.journal_path = os.path.join(lab.folder, "origin.journal")
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "origin.py")
+        self.clear_journal()
+        self.origin.start("origin", "/usr/bin/python3", program, 8080, self.journal_path)
+        wait_for_port(self.origin, "127.0.0.1", 8080)
+        super().__init__(lab, nodes, extra_services=ORIGIN_SERVICES, extra_pools=ORIGIN_POOLS, **options)
+
+    def clear_journal(self):
+        open(self.journal_path, "w").close()
+
+    def journal(self):
+        """The requests that reached the origin, in their order."""
+        with open(self.journal_path) as file:
+            return [json.loads(line) for line in file]
