@@ -59,18 +59,19 @@ bool Host::turn()
 }
 
 Peer::Peer(Host& host, tcp::Stream stream)
-    : transport_{std::move(stream)}, input_{transport_, host.blocks}, write_{host.loop}, resume_{host.loop}
+    : host_{host}, transport_{std::move(stream)}, input_{transport_, host.blocks}, write_{host.loop}, resume_{host.loop}
 {
 }
 
 Peer::Peer(Host& host, tcp::Stream stream, std::shared_ptr<const tls::ClientContext> tls, std::string server_name)
-    : transport_{std::move(stream), std::move(tls), server_name, host.tls_buffers}, input_{transport_, host.blocks},
-      write_{host.loop}, resume_{host.loop}
+    : host_{host}, transport_{std::move(stream), std::move(tls), server_name, host.tls_buffers},
+      input_{transport_, host.blocks}, write_{host.loop}, resume_{host.loop}
 {
 }
 
 void Peer::start(const std::shared_ptr<Peer>& self, bool handshake)
 {
+    self->host_.peers.push_back(self);
     boost::asio::co_spawn(self->transport_.loop().get_executor(), read(self, handshake), boost::asio::detached);
 }
 
@@ -110,6 +111,9 @@ tcp::Awaitable<void> Peer::write(std::shared_ptr<Peer> self)
     for (;;) {
         if (self->unsent_.empty()) {
             self->writing_ = false;
+            if (self->disposed_) {
+                co_return;
+            }
             if (self->finishing_) {
                 co_await self->transport_.shutdown_send(std::chrono::seconds{1});
                 co_return;
@@ -137,6 +141,15 @@ void Peer::send(std::string text)
 void Peer::finish()
 {
     finishing_ = true;
+    write_.notify();
+}
+
+void Peer::dispose()
+{
+    disposed_ = true;
+    on_data = nullptr;
+    transport_.abort();
+    resume();
     write_.notify();
 }
 
@@ -221,8 +234,14 @@ Lab::~Lab()
     blackhole.reset();
     worker->abort_all();
     run_for(std::chrono::seconds{5});
-    client.stack.abort_all();
-    origin.stack.abort_all();
+    for (Host* host : {&client, &origin}) {
+        for (const std::weak_ptr<Peer>& peer : host->peers) {
+            if (const PeerRef alive = peer.lock()) {
+                alive->dispose();
+            }
+        }
+        host->stack.abort_all();
+    }
     run_for(std::chrono::milliseconds{200});
     wire_.clear();
 }

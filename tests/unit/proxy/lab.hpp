@@ -19,6 +19,7 @@
 namespace sluice::proxy::test {
 
 class Lab;
+class Peer;
 
 /// A machine with one address.
 class Host final : public tcp::Output, public tcp::PortAllocator {
@@ -33,6 +34,7 @@ public:
     tls::BufferPool tls_buffers{256};
     tls::HandshakeGate gate;
     BlockPool blocks{1024};
+    std::vector<std::weak_ptr<Peer>> peers; ///< That began here.
 
     std::optional<tcp::Path> find_path(const wire::IpAddress&, const wire::IpAddress&) noexcept override
     {
@@ -72,6 +74,7 @@ public:
     void reset() { transport_.abort(); }
     void pause() { paused_ = true; } ///< Reads no more.
     void resume();
+    void dispose(); ///< Ends its coroutines, which hold it.
     [[nodiscard]] bool sent_all() const noexcept { return unsent_.empty() && !writing_; }
     [[nodiscard]] std::size_t unsent() const noexcept { return unsent_.size(); }
     std::string take() { return std::exchange(received, {}); }
@@ -82,6 +85,7 @@ private:
     static tcp::Awaitable<void> read(std::shared_ptr<Peer> self, bool handshake);
     static tcp::Awaitable<void> write(std::shared_ptr<Peer> self);
 
+    Host& host_;
     Transport transport_;
     Input input_;
     Signal write_;
@@ -90,6 +94,7 @@ private:
     bool writing_ = false;
     bool finishing_ = false;
     bool paused_ = false;
+    bool disposed_ = false;
 };
 
 using PeerRef = std::shared_ptr<Peer>;
