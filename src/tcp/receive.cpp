@@ -125,6 +125,7 @@ void keep_out_of_order(Connection& connection, Sequence sequence, Bytes data) no
 bool fin_arrives(Connection& connection) noexcept
 {
     connection.rcv_nxt += 1;
+    connection.rcv_edge = later(connection.rcv_edge, connection.rcv_nxt); // A FIN may stand right behind a full window.
     connection.fin_received = true;
     connection.out_of_order.reset();
     connection.ack_now = true;

@@ -2,6 +2,8 @@
 
 #include <sluice/wire/checksum.hpp>
 
+#include <utility>
+
 namespace sluice::wire {
 namespace {
 
@@ -118,6 +120,7 @@ Problem parse_ipv6(Bytes frame, std::size_t offset, ParsedPacket& out) noexcept
 
     std::uint8_t next = header.next_header();
     std::size_t position = offset + ipv6_size;
+    bool fragment_seen = false;
     for (std::size_t count = 0;; ++count) {
         const bool extension = next == protocol::hop_by_hop || next == protocol::routing ||
                                next == protocol::destination_options || next == protocol::fragment;
@@ -130,6 +133,9 @@ Problem parse_ipv6(Bytes frame, std::size_t offset, ParsedPacket& out) noexcept
         const std::byte* data = frame.data() + position;
         std::size_t length = 8;
         if (next == protocol::fragment) {
+            if (std::exchange(fragment_seen, true)) {
+                return DropReason::ipv6_header_invalid; // A second one would overrule the first: nobody sends that.
+            }
             const std::uint16_t field = load16(data + 2);
             out.fragment_offset = static_cast<std::uint16_t>(field & 0xfff8U);
             out.more_fragments = (field & 1U) != 0;
@@ -175,6 +181,9 @@ Problem parse_ip(Bytes packet, ParsedPacket& out) noexcept
     out = ParsedPacket{};
     if (packet.empty()) {
         return DropReason::truncated;
+    }
+    if (packet.size() > 0xffff) {
+        return DropReason::too_big;
     }
     switch (load8(packet.data()) >> 4U) {
     case 4:

@@ -61,7 +61,19 @@ TEST_F(Receive, fin_is_taken_although_the_window_is_full)
 {
     accept({.mss = 1460}, buffers(1400, 1400));
     send({.flags = ACK | FIN, .seq = 1, .payload = std::string(1400, 'x')});
+    EXPECT_EQ(expect(ACK, 1, 1402).segment.window, 0);
+    EXPECT_EQ(state(), State::close_wait);
+}
+
+TEST_F(Receive, fin_behind_a_full_window_leaves_it_closed)
+{
+    accept({.mss = 1460}, buffers(1400, 1400));
+    send({.flags = ACK | FIN, .seq = 1, .payload = std::string(1400, 'x')});
     expect(ACK, 1, 1402);
+    ASSERT_TRUE(info());
+    EXPECT_EQ(info()->receive_window, 0U);
+    send({.flags = RST, .seq = 1'000'000}); // Outside of every window: not even a challenge
+    expect_nothing();
     EXPECT_EQ(state(), State::close_wait);
 }
 

@@ -184,6 +184,26 @@ TEST(ParseFrame, ipv6_extension_headers_are_walked_within_bounds)
     EXPECT_EQ(parse_frame(frame, packet), DropReason::ipv6_header_invalid);
 }
 
+TEST(ParseFrame, second_ipv6_fragment_header_cannot_overrule_the_first)
+{
+    // "More fragments follow" behind which an atomic fragment (RFC 6946) claims to be a whole packet.
+    const Frame udp_bytes = test::udp_packet({ip("2001:db8::1"), 9}, {ip("2001:db8::2"), 53}, test::bytes_of("q"));
+    Frame chain = test::from_hex("2c00 000100000007  1100 000000000007");
+    chain.insert(chain.end(), udp_bytes.begin() + 40, udp_bytes.end());
+    const Frame frame =
+        test::ethernet(there, here, test::ip_packet(ip("2001:db8::1"), ip("2001:db8::2"), protocol::fragment, chain));
+    ParsedPacket packet;
+    EXPECT_EQ(parse_frame(frame, packet), DropReason::ipv6_header_invalid);
+}
+
+TEST(ParseIp, packet_beyond_the_range_of_offsets_is_refused)
+{
+    Frame packet = test::ip_packet(ip("2001:db8::1"), ip("2001:db8::2"), protocol::no_next, Frame(0xffff));
+    ASSERT_GT(packet.size(), 0xffffU);
+    ParsedPacket parsed;
+    EXPECT_EQ(parse_ip(packet, parsed), DropReason::too_big);
+}
+
 TEST(ParseIcmpError, eight_quoted_bytes_of_transport_are_enough)
 {
     test::Segment segment;
