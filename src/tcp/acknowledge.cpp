@@ -66,8 +66,11 @@ bool advance(Connection& connection, const Segment& segment) noexcept
     on_new_acknowledgment(connection, acknowledged, in_flight);
     if (connection.in_flight() == 0) {
         connection.rto_at = never;
+        connection.tail_probe_at = never;
+        connection.tail_probe_out = false;
     } else {
         restart_retransmission_timer(connection);
+        schedule_tail_probe(connection);
     }
     if (fin && !fin_acknowledged(connection)) {
         return false;
@@ -111,11 +114,15 @@ bool process_acknowledgment(Connection& connection, const Segment& segment) noex
         return false;
     }
     const bool sack_news = connection.sack_allowed && segment.sack_count != 0 && note_sacked(connection, segment);
+    note_tail_probe_answer(connection, segment);
     const bool advances = segment.acknowledgment > connection.snd_una;
     if (advances && !advance(connection, segment)) {
         return false;
     }
     const bool window_changed = update_window(connection, segment, advances);
+    if (advances && connection.recovery == Recovery::open && tail_probe_sacked(connection)) {
+        on_duplicate_acknowledgment(connection);
+    }
     if (advances || segment.acknowledgment != connection.snd_una || connection.in_flight() == 0) {
         return true;
     }

@@ -73,6 +73,7 @@ struct Connection final : TableEntry, TimerNode {
     Sequence high_rxt;  ///< Everything before was retransmitted in this recovery.
     Sequence lost_edge; ///< What is not SACKed before this is lost.
     std::uint32_t retransmissions = 0;
+    Sequence tail_probe_end; ///< SND.NXT when the tail loss probe left, while `tail_probe_out`.
     std::uint8_t duplicate_acks = 0;
     Recovery recovery = Recovery::open;
 
@@ -88,7 +89,8 @@ struct Connection final : TableEntry, TimerNode {
     TimePoint ts_recent_at{};
 
     // --- timers: deadlines are values, the node is armed for the earliest or before
-    TimePoint rto_at = never; ///< Retransmission, or window probe while `probing`.
+    TimePoint rto_at = never;        ///< Retransmission, or window probe while `probing`.
+    TimePoint tail_probe_at = never; ///< RFC 8985 §7
     TimePoint ack_at = never;
     TimePoint keepalive_at = never;
     TimePoint limit_at = never; ///< Linger after close().
@@ -111,9 +113,12 @@ struct Connection final : TableEntry, TimerNode {
     bool fin_received : 1 = false; ///< Everything up to the peer's FIN arrived.
     bool timing : 1 = false;
     bool probing : 1 = false;
-    bool rescued : 1 = false;        ///< The rescue retransmission of this recovery is spent (RFC 6675 §4).
-    bool retransmit_now : 1 = false; ///< The next segment goes out whatever the congestion window says.
-    bool probe_now : 1 = false;      ///< The persist timer overrides sender SWS avoidance.
+    bool rescued : 1 = false;          ///< The rescue retransmission of this recovery is spent (RFC 6675 §4).
+    bool retransmit_now : 1 = false;   ///< The next segment goes out whatever the congestion window says.
+    bool sent_new : 1 = false;         ///< New data left since the tail loss probe was scheduled last.
+    bool tail_probe_out : 1 = false;   ///< A tail loss probe is not answered yet.
+    bool tail_probe_again : 1 = false; ///< It repeated the last segment instead of sending a new one.
+    bool probe_now : 1 = false;        ///< The persist timer overrides sender SWS avoidance.
     bool dirty : 1 = false;
     bool queued_to_accept : 1 = false;
     bool dead : 1 = false; ///< On the list of blocks to free.

@@ -187,6 +187,21 @@ bool note_sacked(Connection& connection, const Segment& segment) noexcept;
 void on_new_acknowledgment(Connection& connection, std::uint32_t acknowledged, std::uint32_t in_flight) noexcept;
 void on_duplicate_acknowledgment(Connection& connection) noexcept;
 void on_retransmission_timeout(Connection& connection) noexcept;
+
+// tail_probe.cpp: RFC 8985 §7. When the last segments of a burst, or their only acknowledgment, are lost, nothing comes
+// back that could start fast recovery. After about two round trips the last segment is sent again, so that the answer
+// tells what is missing.
+
+/// After new data was sent, or an acknowledgment left some unacknowledged.
+void schedule_tail_probe(Connection& connection) noexcept;
+void send_tail_probe(Connection& connection) noexcept;
+/// An acceptable acknowledgment, before it is applied: was the probe answered, and had it repaired a loss?
+void note_tail_probe_answer(Connection& connection, const Segment& segment) noexcept;
+/// A SACK block says that the probe arrived: what lies before it and is not SACKed is lost.
+[[nodiscard]] bool tail_probe_sacked(const Connection& connection) noexcept;
+/// output.cpp: the segment of a probe, new data if there is any, else the last segment again. False without a packet
+/// buffer.
+[[nodiscard]] bool send_probe_segment(Connection& connection) noexcept;
 /// A router could not pass `mtu` or more; 0 when it did not say. Smaller segments, and what is in flight again.
 void reduce_path_mtu(Connection& connection, std::uint32_t mtu) noexcept;
 

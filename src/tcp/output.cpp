@@ -122,6 +122,7 @@ bool send_new_data(Connection& connection, const NewData& data) noexcept
     }
     connection.snd_nxt = from + used;
     connection.probe_now = false;
+    connection.sent_new = true;
     if (was_idle) {
         connection.progress_at = core.now();
     }
@@ -187,6 +188,10 @@ void watch(Connection& connection) noexcept
         if (connection.rto_at == never) {
             restart_retransmission_timer(connection);
         }
+        if (connection.sent_new) {
+            connection.sent_new = false;
+            schedule_tail_probe(connection);
+        }
         return;
     }
     const bool waiting =
@@ -200,6 +205,24 @@ void watch(Connection& connection) noexcept
 }
 
 } // namespace
+
+bool send_probe_segment(Connection& connection) noexcept
+{
+    if (const NewData data = new_data(connection); data.any) {
+        return send_new_data(connection, data);
+    }
+    const bool with_fin = connection.fin_sent();
+    const Sequence end = earlier(connection.snd_nxt, connection.data_end());
+    const auto sent = static_cast<std::uint32_t>(end - connection.snd_una);
+    const std::uint32_t size = std::min<std::uint32_t>(sent, connection.mss);
+    if (send_data(connection, end - size, size, with_fin) == 0) {
+        return false;
+    }
+    connection.timing = false; // Karn
+    ++connection.retransmissions;
+    connection.core->count(Counter::tcp_segments_retransmitted);
+    return true;
+}
 
 void mark_dirty(Connection& connection) noexcept
 {

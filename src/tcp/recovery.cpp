@@ -74,6 +74,7 @@ void enter_fast_recovery(Connection& connection) noexcept
     connection.core->count(Counter::tcp_fast_retransmits);
     on_loss(connection.congestion, connection.in_flight(), connection.mss);
     connection.recovery = Recovery::fast;
+    connection.tail_probe_at = never;
     connection.recover = connection.snd_nxt;
     connection.high_rxt = connection.snd_una;
     connection.lost_edge = connection.snd_una;
@@ -238,8 +239,16 @@ void on_duplicate_acknowledgment(Connection& connection) noexcept
     if (connection.recovery == Recovery::open) {
         connection.lost_edge = connection.snd_una;
         update_lost_edge(connection);
-        if (connection.duplicate_acks >= duplicate_threshold || connection.lost_edge > connection.snd_una) {
+        const bool tail_lost = tail_probe_sacked(connection);
+        if (connection.duplicate_acks >= duplicate_threshold || connection.lost_edge > connection.snd_una ||
+            tail_lost) {
             enter_fast_recovery(connection);
+        }
+        if (tail_lost) {
+            // The probe left two round trips after everything before it.
+            connection.lost_edge =
+                later(connection.lost_edge, (*connection.sacked)[connection.sacked->size() - 1].begin);
+            connection.tail_probe_out = false;
         }
     } else if (connection.recovery == Recovery::fast) {
         if (connection.sack_allowed) {
@@ -271,6 +280,8 @@ void on_retransmission_timeout(Connection& connection) noexcept
         }
     }
     connection.recovery = Recovery::timeout;
+    connection.tail_probe_at = never;
+    connection.tail_probe_out = false;
     connection.recover = connection.snd_nxt;
     connection.lost_edge = connection.snd_nxt;
     connection.high_rxt = connection.snd_una;
