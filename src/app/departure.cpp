@@ -7,6 +7,8 @@ namespace {
 
 /// A first forwarder that does not even say how the handover stands is not waited for longer.
 constexpr Duration answer_patience = std::chrono::seconds{2};
+/// Servers' replies to full-NAT flows that were on their way when the peer took over come back within this.
+constexpr Duration settle_time = std::chrono::milliseconds{200};
 
 } // namespace
 
@@ -30,10 +32,14 @@ Departure::State Departure::advance(TimePoint now)
         const auto handover = ask(node_, node_.first_forwarder_core(),
                                   [](Core& core) { return core.first_forwarder()->vrrp().handover_state(); });
         if (handover == vrrp::HandoverState::done || handover == vrrp::HandoverState::idle) {
-            state_ = State::done;
+            state_ = State::settling;
+            deadline_ = now + (handover == vrrp::HandoverState::done ? settle_time : Duration::zero());
         } else if (handover == vrrp::HandoverState::failed || now >= deadline_) {
             state_ = State::failed;
         }
+    }
+    if (state_ == State::settling && now >= deadline_) {
+        state_ = State::done;
     }
     return state_;
 }

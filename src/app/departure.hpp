@@ -12,6 +12,7 @@ public:
         idle,
         draining,     ///< Connections finish: `Connection: close`, GOAWAY
         handing_over, ///< Priority 0, until a peer's advert is heard
+        settling,     ///< The peer has them; replies to flows of before still come to this node's own addresses
         done,
         failed, ///< Nobody took over in time: everything is as before
     };
