@@ -7,9 +7,9 @@ namespace {
 
 /// Formats into a text of its own; longer output is cut.
 template <class... Arguments>
-telemetry::EventText<127> formatted(fmt::format_string<Arguments...> format, Arguments&&... arguments) noexcept
+telemetry::EventText<119> formatted(fmt::format_string<Arguments...> format, Arguments&&... arguments) noexcept
 {
-    char buffer[128];
+    char buffer[119];
     const auto result = fmt::format_to_n(buffer, sizeof buffer, format, std::forward<Arguments>(arguments)...);
     return std::string_view{buffer, std::min<std::size_t>(result.size, sizeof buffer)};
 }

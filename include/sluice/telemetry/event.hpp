@@ -50,10 +50,10 @@ private:
 struct Event {
     TimePoint time;
     EventKind kind = EventKind::node;
-    EventText<79> subject; ///< "public", "web/10.0.0.11:8080", "front".
-    EventText<15> from;    ///< The state before, "backup"; may be empty.
-    EventText<15> to;      ///< The state after, "active".
-    EventText<127> reason; ///< "no advert for 330ms", "status 503, expected 200-299".
+    EventText<71> subject; ///< "public", "web/10.0.0.11:8080", "front".
+    EventText<23> from;    ///< The state before, "backup"; may be empty.
+    EventText<23> to;      ///< The state after, "active".
+    EventText<119> reason; ///< "no advert for 330ms", "status 503, expected 200-299".
 };
 static_assert(sizeof(Event) <= 256);
 

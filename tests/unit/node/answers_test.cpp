@@ -115,3 +115,22 @@ TEST_F(NodeAnswers, errors_are_limited_and_the_rest_is_counted)
 
 } // namespace
 } // namespace sluice::test
+
+namespace sluice::test {
+namespace {
+
+/// `sluicectl events` showed "neighbour_faile" and "priority_change" once.
+TEST(EventWords, fit_the_event_whole)
+{
+    const auto whole = [](std::string_view word) { return telemetry::EventText<23>{word}.view() == word; };
+    for (int kind = 0; kind <= static_cast<int>(vrrp::Event::Kind::handover_failed); ++kind) {
+        EXPECT_TRUE(whole(vrrp::name(static_cast<vrrp::Event::Kind>(kind)))) << kind;
+    }
+    for (int kind = 0; kind <= static_cast<int>(neigh::Event::Kind::duplicate_address); ++kind) {
+        EXPECT_TRUE(whole(neigh::name(static_cast<neigh::Event::Kind>(kind)))) << kind;
+    }
+    static_assert(std::is_same_v<decltype(telemetry::Event::to), telemetry::EventText<23>>);
+}
+
+} // namespace
+} // namespace sluice::test
