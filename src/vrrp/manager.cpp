@@ -9,8 +9,15 @@ namespace sluice::vrrp {
 
 using telemetry::DropReason;
 
-Table::Table(std::vector<Parameters> instances, std::vector<TrackedState> tracked) : tracked_{std::move(tracked)}
+Table::Table(std::vector<Parameters> instances, std::vector<TrackedState> tracked)
 {
+    // Instances of a group track the same things, and each thing counts once.
+    for (const TrackedState& state : tracked) {
+        if (std::none_of(tracked_.begin(), tracked_.end(),
+                         [&](const TrackedState& known) { return known.object == state.object; })) {
+            tracked_.push_back(state);
+        }
+    }
     while (!instances.empty()) {
         const std::string group = instances.front().group;
         std::vector<Parameters> members;

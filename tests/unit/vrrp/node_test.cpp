@@ -198,6 +198,16 @@ TEST(Tracking, weights_add_up_object_by_object_and_stay_in_range)
     EXPECT_EQ(node.state(), State::active);
 }
 
+TEST(Tracking, pool_that_several_instances_name_counts_once)
+{
+    std::vector<Parameters> both = edge(200);
+    both[0].tracks = both[1].tracks = {{web, std::int16_t{-50}}};
+    Node node{both, {{web, true}, {web, true}}};
+    node.become_active();
+    node.manager.set_tracked(web, false, node.now);
+    EXPECT_EQ(node.member().statistics.priority.get(), 150U);
+}
+
 TEST(Tracking, positive_weight_counts_while_up)
 {
     Parameters parameters = instance(100);
