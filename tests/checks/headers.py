@@ -1,9 +1,5 @@
 #!/usr/bin/python3
-"""Compiles every public header alone, so that including one never depends on what was included before it.
-
-Several headers share a compiler run: each is included first in a translation unit of its own, and the units of one module
-are checked together only when all compile.
-"""
+"""Compiles every public header alone, so that including one never depends on what was included before it."""
 
 import concurrent.futures
 import os
