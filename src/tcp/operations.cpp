@@ -32,6 +32,11 @@ void room_was_made(Connection& connection) noexcept
     if (connection.state == State::closed || !connection.may_receive()) {
         return;
     }
+    // While the peer may still send more than half a window, the next segment tells it in time (RFC 9293 §3.8.6.2.1
+    // lets it send that much); a segment for nothing else would be one of eight when requests are small.
+    if (connection.receive_window() > connection.rcv_limit / 2) {
+        return;
+    }
     const Sequence edge = connection.rcv_nxt + free_receive_space(connection);
     if (edge - connection.rcv_edge >= static_cast<std::int32_t>(window_update_threshold(connection))) {
         connection.ack_now = true;

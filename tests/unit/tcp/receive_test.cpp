@@ -163,6 +163,19 @@ TEST_F(Receive, stalled_reader_closes_the_window_and_a_drained_one_opens_it_at_o
     expect_nothing();
 }
 
+TEST_F(Receive, small_exchanges_under_an_open_window_cost_no_segment_for_the_window_alone)
+{
+    accept();
+    for (std::uint32_t exchange = 0; exchange < 100; ++exchange) {
+        send({.seq = 1 + 181 * exchange, .ack = 1 + 2 * exchange, .payload = std::string(181, 'q')});
+        read();
+        expect_nothing();
+        write(2);
+        expect(ACK, 1 + 2 * exchange, 1 + 181 * (exchange + 1), 2);
+        expect_nothing();
+    }
+}
+
 TEST_F(Receive, probe_of_a_zero_window_is_answered_and_its_byte_refused)
 {
     accept({.mss = 1460}, buffers(1400, 1400));
