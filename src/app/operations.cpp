@@ -133,12 +133,16 @@ std::uint64_t NodeOperations::outcome(proxy::Outcome outcome) const
 
 std::uint64_t NodeOperations::access_lines_lost() const
 {
-    std::uint64_t lost = 0;
+    std::uint64_t lost = supervisor_.log_->access_lines_lost();
     for (const auto& core : supervisor_.node_->cores()) {
         lost += core->counters().get(telemetry::Counter::access_records_discarded);
     }
     return lost;
 }
+
+std::uint64_t NodeOperations::log_lines_lost() const { return supervisor_.log_->lines_lost(); }
+
+std::string NodeOperations::log_problem() const { return supervisor_.log_->problem(); }
 
 std::vector<std::optional<control::CoreUse>> NodeOperations::core_use()
 {

@@ -28,6 +28,8 @@ public:
     [[nodiscard]] const control::ReloadReport* last_reload() const override;
     [[nodiscard]] std::uint64_t outcome(proxy::Outcome outcome) const override;
     [[nodiscard]] std::uint64_t access_lines_lost() const override;
+    [[nodiscard]] std::uint64_t log_lines_lost() const override;
+    [[nodiscard]] std::string log_problem() const override;
 
     [[nodiscard]] std::vector<std::optional<control::CoreUse>> core_use() override;
     void connections(control::ConnectionCursor& cursor, std::vector<control::ConnectionView>& out) override;

@@ -34,10 +34,15 @@ Supervisor::~Supervisor()
         node_->stop();
     }
     departure_.reset();
+    if (log_) {
+        // The rings go with the node.
+        log_->read({});
+    }
     // Ports and packets live in DPDK memory: they go before the machine.
     node_.reset();
     opened_ports_.clear();
     machine_.reset();
+    end_log();
 }
 
 ExitCode Supervisor::run()
@@ -78,7 +83,10 @@ void Supervisor::handle_signals()
                 finish_stop();
             }
             break;
-        default: // SIGUSR1: every line is flushed to standard error, there is no file to reopen. SIGUSR2: ignored.
+        case SIGUSR1:
+            log_->reopen();
+            break;
+        default: // SIGUSR2: ignored.
             break;
         }
         if (!io_.stopped()) {
@@ -180,13 +188,6 @@ control::NodePhase Supervisor::phase() const noexcept
         return control::NodePhase::standby;
     }
     return ready_ ? control::NodePhase::running : control::NodePhase::starting;
-}
-
-void Supervisor::set_log_level(config::LogLevel level)
-{
-    static constexpr spdlog::level::level_enum levels[] = {
-        spdlog::level::trace, spdlog::level::debug, spdlog::level::info, spdlog::level::warn, spdlog::level::err};
-    spdlog::set_level(levels[static_cast<std::size_t>(level)]);
 }
 
 void Supervisor::check_links()

@@ -9,7 +9,9 @@
 
 #include <sluice/app/machine.hpp>
 #include <sluice/config/load.hpp>
+#include <sluice/control/admin.hpp>
 #include <sluice/control/compile.hpp>
+#include <sluice/control/log_thread.hpp>
 #include <sluice/control/server.hpp>
 #include <sluice/control/verbs.hpp>
 
@@ -66,6 +68,9 @@ private:
     void record(const telemetry::Event& event);
     void record(telemetry::EventKind kind, std::string_view subject, std::string_view from, std::string_view to,
                 std::string_view reason);
+    void start_log();
+    void end_log();
+    void apply_log(const config::Log& log);
     void set_log_level(config::LogLevel level);
 
     // Changes: supervisor_change.cpp.
@@ -97,6 +102,7 @@ private:
     std::string config_path_;
     std::optional<config::Model> model_;
     SystemClock clock_;
+    std::unique_ptr<control::LogThread> log_;
     std::optional<Machine> machine_;
     MemoryPlan memory_;
     std::vector<control::PortFacts> port_facts_;
@@ -136,6 +142,7 @@ private:
     NodeOperations operations_{*this};
     control::Verbs verbs_{operations_};
     std::unique_ptr<control::Server> control_;
+    control::AdminPage admin_{io_, operations_};
 };
 
 } // namespace sluice::app

@@ -73,7 +73,9 @@ control::ReloadReport Supervisor::reload(bool wait)
     if (result.applied) {
         record(telemetry::EventKind::reload, "node", "", "applied", fmt::format("generation {}", result.generation));
     } else {
-        report(result.diagnostics);
+        for (const Diagnostic& diagnostic : result.diagnostics) {
+            spdlog::error("reload: {}", format(diagnostic));
+        }
         const auto first = std::find_if(result.diagnostics.begin(), result.diagnostics.end(),
                                         [](const Diagnostic& each) { return each.severity == Severity::error; });
         record(telemetry::EventKind::reload, "node", "", "refused",
@@ -105,10 +107,16 @@ control::ReloadReport Supervisor::try_reload(bool wait)
         result.diagnostics.insert(result.diagnostics.end(), snapshot.error().begin(), snapshot.error().end());
         return result;
     }
+    if (const auto problem = admin_.apply(loaded.model->admin)) {
+        result.diagnostics.push_back(
+            {Severity::error, loaded.model->admin->where, problem->message, problem->remedy, {}});
+        return result;
+    }
     drains_.apply(registry_);
     const std::uint64_t generation = (*snapshot)->generation;
     result.taken_up = node_->publish(std::move(*snapshot), wait ? take_up_patience : Duration::zero());
     if (node_->current()->generation != generation) {
+        static_cast<void>(admin_.apply(model_->admin));
         result.diagnostics.push_back({Severity::error,
                                       {config_path_, 0, 0},
                                       "a core still runs the generation before the present one",
@@ -119,7 +127,7 @@ control::ReloadReport Supervisor::try_reload(bool wait)
     result.applied = true;
     result.generation = generation;
     model_ = std::move(loaded.model);
-    set_log_level(model_->log.level);
+    apply_log(model_->log);
     control::forget_unlisted(registry_, *model_);
     drains_.expire(std::chrono::system_clock::now(), registry_, drain_report());
     tell_tracked_pools();

@@ -14,6 +14,9 @@
 namespace sluice::app {
 namespace {
 
+/// Some thousand records of each core: what it may write while the log thread sleeps.
+constexpr std::size_t access_record_bytes = 4U << 20U;
+
 /// systemd says where (RuntimeDirectory=); without it the usual place.
 std::string runtime_directory()
 {
@@ -105,7 +108,7 @@ std::optional<StartFailure> Supervisor::read_configuration()
         return StartFailure{ExitCode::file_invalid};
     }
     model_ = std::move(loaded.model);
-    set_log_level(model_->log.level);
+    start_log();
     return {};
 }
 
@@ -247,6 +250,7 @@ std::optional<StartFailure> Supervisor::lay_out_node()
     }
     NodeOptions options;
     options.core.poll = model_->cpu.idle == config::Idle::poll;
+    options.access_record_bytes = access_record_bytes;
     options.core.flows = memory_.flows_per_forwarder;
     options.core.worker = {memory_.connections_per_worker, memory_.tcp_buffer_bytes_per_worker,
                            memory_.proxy_blocks_per_worker, memory_.tls_blocks_per_worker};
@@ -254,6 +258,11 @@ std::optional<StartFailure> Supervisor::lay_out_node()
     node_ = std::make_unique<Node>(clock_, std::move(layout), std::move(opened_ports_), std::move(pools), options);
     registry_.address_states = &node_->shared().address_states;
     registry_.server_registry = &node_->shared().servers;
+    std::vector<telemetry::RecordRing*> records;
+    for (std::size_t core = 0; core < node_->cores().size(); ++core) {
+        records.push_back(&node_->access_records(core));
+    }
+    log_->read(std::move(records));
     registry_.process_ticket_keys = tls::TicketKeys::random();
     return {};
 }
@@ -290,7 +299,11 @@ std::optional<StartFailure> Supervisor::open_control()
     drains_.apply(registry_);
     servers_changed();
     control_ = std::make_unique<control::Server>(io_, verbs_);
-    if (const auto problem = control_->open(control_options(*model_))) {
+    auto problem = control_->open(control_options(*model_));
+    if (!problem) {
+        problem = admin_.apply(model_->admin);
+    }
+    if (problem) {
         app::report(*problem, "error");
         return StartFailure{ExitCode::machine_lacks};
     }

@@ -190,6 +190,14 @@ void judge_certificates(const Operations& node, List& found)
     }
 }
 
+void judge_logs(const Operations& node, List& found)
+{
+    if (const std::string problem = node.log_problem(); !problem.empty()) {
+        found.push_back(
+            {"log_failed", "log", "a log cannot be written, its lines are lost: " + problem, "mend the disk", {}});
+    }
+}
+
 } // namespace
 
 std::vector<Degradation> degradations(Operations& node)
@@ -202,6 +210,7 @@ std::vector<Degradation> degradations(Operations& node)
     judge_phase(node, found);
     judge_configuration(node, found);
     judge_certificates(node, found);
+    judge_logs(node, found);
     return found;
 }
 

@@ -108,11 +108,11 @@ void Verbs::handle(const Request& request, const Caller& caller, std::shared_ptr
         if (verb->view != nullptr) {
             reply->answer(verb->view(operations_));
         } else if (verb->name == "connections") {
-            connections(std::move(reply));
+            connections(reply);
         } else if (verb->name == "events") {
-            events(request, std::move(reply));
+            events(request, reply);
         } else if (verb->name == "handover") {
-            handover(request, std::move(reply));
+            handover(request, reply);
         } else if (verb->name == "reload") {
             reply->answer(reload(request));
         } else if (verb->name == "plan") {

@@ -22,6 +22,14 @@ const json::value& at(const json::object& object, std::string_view key)
     return found != nullptr ? *found : null;
 }
 
+/// The objects or texts of a list; none when there is no such list.
+const json::array& list_at(const json::object& object, std::string_view key)
+{
+    static const json::array none;
+    const json::value& value = at(object, key);
+    return value.is_array() ? value.as_array() : none;
+}
+
 /// A value as a cell; `-` for what there is not.
 std::string cell(const json::value& value)
 {
@@ -276,8 +284,8 @@ std::string plan_text(const json::object& answer)
         for (const json::value& item : changes.as_array()) {
             const json::object& change = item.as_object();
             out += fmt::format("{} {} {}\n", text(change, "change"), text(change, "what"), text(change, "name"));
-            for (const json::value& line : at(change, "details").as_array()) {
-                out += fmt::format("    {}\n", std::string_view{line.as_string()});
+            for (const json::value& line : list_at(change, "details")) {
+                out += fmt::format("    {}\n", cell(line));
             }
         }
         if (changes.as_array().empty()) {
@@ -303,7 +311,7 @@ std::string config_text(const json::object& answer)
     if (const json::value& diff = at(answer, "diff"); diff.is_array()) {
         std::string out = diagnostics_text(at(answer, "diagnostics"));
         for (const json::value& line : diff.as_array()) {
-            out += std::string{std::string_view{line.as_string()}} + "\n";
+            out += cell(line) + "\n";
         }
         return out.empty() ? "the file on the disk means what runs\n" : out;
     }

@@ -130,6 +130,10 @@ public:
     [[nodiscard]] virtual std::uint64_t outcome(proxy::Outcome outcome) const = 0;
     /// Lines of the access log that could not be written.
     [[nodiscard]] virtual std::uint64_t access_lines_lost() const = 0;
+    /// The same of the main log.
+    [[nodiscard]] virtual std::uint64_t log_lines_lost() const = 0;
+    /// Why a log cannot be written at present; empty when all is well.
+    [[nodiscard]] virtual std::string log_problem() const = 0;
 
     // ---- Asking cores and the disk ----
 

@@ -1,0 +1,404 @@
+"""The operator's side, end to end: every verb of sluicectl, reload, drain, handover, the admin page, the logs."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+import lab
+import site_lab
+
+ADMIN = "127.0.0.1:9180"
+VIEWS = ["services", "pools", "servers", "vrrp", "ports", "cores", "drops", "neighbours", "certificates"]
+
+
+class OperatorSite(site_lab.Site):
+    """The example site with an admin page and an access log on each node."""
+
+    def config(self, number, **more):
+        return super().config(number, **more) + f"""
+admin: {{listen: {ADMIN}}}
+log: {{access: {{file: "{{folder}}/access.log"}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def site():
+    with lab.Lab() as laboratory:
+        pair = OperatorSite(laboratory, nodes=2, driver="af_packet")
+        pair.start()
+        lab.wait_until(lambda: state(pair.nodes[0]) == {"active"}, 10, "the first node to be active")
+        yield pair
+        assert [node.stop() for node in pair.nodes] == [0, 0], pair.nodes[0].process.output()
+
+
+@pytest.fixture
+def first(site):
+    return site.nodes[0]
+
+
+@pytest.fixture
+def file(first):
+    """The first node's file, which is put back and loaded at the end of the test."""
+    with open(first.path) as text:
+        before = text.read()
+    yield before
+    write(first, before)
+    first.ctl("reload")
+
+
+def write(node, text):
+    with open(node.path, "w") as out:
+        out.write(text)
+
+
+def state(node):
+    return {one["state"] for one in node.json("vrrp")["vrrp"]}
+
+
+def kinds(node):
+    return [one["kind"] for one in node.json("status", check=False)["degraded"]]
+
+
+def fetch(site, path="/", count=1):
+    """Bodies of `count` requests on connections of their own."""
+    return [site.client.curl("-f", "-m", "5", f"http://{site_lab.VIP}{path}", check=True).stdout for _ in range(count)]
+
+
+def page(node, path, *words):
+    """(status, body) from the admin page."""
+    result = node.host.run("curl", "-sS", "--noproxy", "*", "-m", "5", "-w", "\n%{http_code}", *words, f"http://{ADMIN}{path}")
+    body, _, status = result.stdout.rpartition("\n")
+    return int(status), body
+
+
+# ---- Looking
+
+
+def test_status_of_a_healthy_pair_is_well_on_both_nodes(site):
+    for node in site.nodes:
+        answer = node.json("status")
+        assert answer["schema"] == 1 and answer["node"] == node.name and answer["well"] and answer["degraded"] == []
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", answer["time"])
+        text = node.ctl("status").stdout
+        assert f"node {node.name}: running, well" in text and "last changes:" in text
+
+
+@pytest.mark.parametrize("verb", VIEWS)
+def test_view_has_a_table_and_one_object_of_json(first, verb):
+    answer = first.json(verb)
+    assert {"schema", "node", "time"} <= set(answer) and answer[verb]
+    lines = first.ctl(verb).stdout.splitlines()
+    assert lines and (lines[0] == lines[0].upper() or lines == ["nothing was dropped"])
+
+
+def test_json_keys_are_snake_case_everywhere(first):
+    def check(value):
+        if isinstance(value, dict):
+            for key, one in value.items():
+                assert re.fullmatch(r"[a-z0-9_]+", key), key
+                check(one)
+        elif isinstance(value, list):
+            for one in value:
+                check(one)
+    for verb in VIEWS + ["status", "version", "config"]:
+        check(first.json(verb))
+
+
+def test_every_drop_reason_says_what_to_do(first):
+    for drop in first.json("drops")["drops"]:
+        assert drop["meaning"] and drop["advice"] and drop["packets_total"] >= 0
+
+
+def test_connections_are_one_object_per_line_of_both_layers(site, first):
+    fetch(site)
+    site.client.run("/usr/bin/python3", "-c", f"""
+import socket
+one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); one.settimeout(2); one.sendto(b"x", ("{site_lab.VIP}", {site_lab.ECHO_PORT})); one.recvfrom(9)
+""")
+    lines = [json.loads(line) for line in first.ctl("--json", "connections").stdout.splitlines()]
+    flow = next(line for line in lines if line["layer"] == 4)
+    assert flow["service"] == f"{site_lab.VIP}:{site_lab.ECHO_PORT}" and flow["server"] == f"192.0.2.23:{site_lab.ECHO_PORT}"
+    assert any(line["layer"] == 7 for line in lines) and all({"schema", "node", "time"} <= set(line) for line in lines)
+
+
+def test_events_have_reasons_and_follow_shows_the_next_one(first):
+    events = [json.loads(line) for line in first.ctl("--json", "events").stdout.splitlines()]
+    assert any(one["kind"] == "vrrp" and one["to"] == "active" for one in events)
+    assert [one["number"] for one in events] == sorted(one["number"] for one in events)
+    with subprocess.Popen([lab.SLUICECTL, "--socket", first.socket, "--json", "events", "--follow"], stdout=subprocess.PIPE, text=True) as reader:
+        for _ in events:
+            reader.stdout.readline()
+        first.ctl("drain", "web/web1", "--reason", "followed")
+        try:
+            found = json.loads(reader.stdout.readline())
+        finally:
+            first.ctl("undrain", "web/web1")
+            reader.terminate()
+    assert (found["kind"], found["subject"], found["to"]) == ("drain", "web/web1", "drained") and "followed" in found["reason"]
+
+
+def test_exit_codes_are_those_of_the_contract(first):
+    assert first.ctl("version").returncode == 0
+    assert first.ctl("drain", "nowhere", check=False).returncode == 1
+    assert first.ctl("drain", "web/nobody", check=False).returncode == 1
+    assert first.ctl("undrain", "web/web1", check=False).returncode == 1
+    assert first.ctl("handover", "--undo", check=False).returncode == 1
+    for words in (["nonsense"], [], ["log", "loud"], ["drain"], ["drain", "web", "--for", "soon"], ["reload", "--plan", "--no-wait"]):
+        assert first.ctl(*words, check=False).returncode == 64, words
+    assert lab.run(lab.SLUICECTL, "--socket", first.socket + "x", "status", check=False).returncode == 2
+
+
+def test_status_answers_within_100_ms_while_both_cores_are_saturated(site, first):
+    burners = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(2)]
+    worker = site.client.start("load", "sh", "-c", f"while :; do curl -s --noproxy '*' -o /dev/null http://{site_lab.VIP}/; done")
+    times = []
+    try:
+        for _ in range(20):
+            with socket.socket(socket.AF_UNIX) as one:
+                one.connect(first.socket)
+                start = time.monotonic()
+                one.sendall(b'{"verb":"status"}\n')
+                assert one.makefile().readline().startswith("{")
+                times.append(time.monotonic() - start)
+    finally:
+        worker.kill()
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+    assert sorted(times)[len(times) // 2] < 0.1, times
+
+
+# ---- The socket
+
+
+def test_socket_refuses_nonsense_and_lives_on(first):
+    for request in (b"\n", b"[]\n", b'{"verb":1}\n', b'{"verb":"nope"}\n', b"x" * 20000 + b"\n", b'{"verb":"log"}\n', b'{"verb":"events","follow":3}\n'):
+        with socket.socket(socket.AF_UNIX) as one:
+            one.settimeout(5)
+            one.connect(first.socket)
+            one.sendall(request)
+            answer = json.loads(one.makefile().readline())
+            assert answer["exit_code"] == 64 and answer["error"], request
+    assert first.ctl("version").returncode == 0
+
+
+def test_socket_is_for_root_alone_without_a_group(first):
+    assert os.stat(first.socket).st_mode & 0o777 == 0o600
+
+
+def test_second_node_with_the_same_socket_is_refused(first):
+    result = lab.run(*first.host.command(lab.SLUICE, "run", "--config", first.path), check=False,
+                     env={**os.environ, "RUNTIME_DIRECTORY": os.path.join(first.folder, "run"), "NOTIFY_SOCKET": ""})
+    assert result.returncode == 4 and first.socket in result.stderr
+    assert first.ctl("version").returncode == 0
+
+
+# ---- Reload
+
+
+def test_reload_of_an_invalid_file_is_refused_whole_and_reported_everywhere(first, file):
+    before = first.json("status")["configuration"]["generation"]
+    write(first, file + "\nbogus: 1\n")
+    assert "file_invalid" in kinds(first)
+    refused = first.ctl("reload", check=False)
+    assert refused.returncode == 3 and "bogus" in refused.stdout + refused.stderr
+    assert first.ctl("reload", "--plan", check=False).returncode == 3
+    status = first.ctl("status", check=False)
+    assert status.returncode == 1 and "bogus" in status.stdout
+    assert "reload_failed" in kinds(first) and first.json("status", check=False)["configuration"]["generation"] == before
+    assert "bogus" in first.process.output()
+    write(first, file)
+    assert first.ctl("reload").returncode == 0 and kinds(first) == []
+
+
+def test_reload_of_what_needs_a_restart_is_refused_by_name(first, file):
+    write(first, file.replace("size: 384MiB", "size: 400MiB"))
+    refused = first.ctl("--json", "reload", check=False)
+    assert refused.returncode == 1 and "memory" in json.loads(refused.stdout)["diagnostics"][0]["message"]
+    assert first.ctl("reload", "--plan", check=False).returncode == 1
+
+
+def test_plan_shows_what_would_change_and_touches_nothing(first, file):
+    write(first, file.replace("name: web2}", "name: web2, weight: 7}").replace("pools:", "pools:\n  - {name: spare, servers: [{address: 192.0.2.99:80}]}", 1))
+    plan = first.json("reload", "--plan")
+    assert plan["applies"] and {(one["change"], one["what"], one["name"]) for one in plan["changes"]} == {
+        ("added", "pool", "spare"), ("changed", "pool", "web")}
+    assert any(line.startswith("+") and "weight: 7" in line for one in plan["changes"] for line in one["details"])
+    assert "weight: 7" in first.ctl("config", "--diff").stdout and "weight: 7" not in first.ctl("config").stdout
+    assert [one["weight"] for one in first.json("servers")["servers"] if one["server"] == "web2"] == [1]
+    first.ctl("reload")
+    assert [one["weight"] for one in first.json("servers")["servers"] if one["server"] == "web2"] == [7]
+
+
+def test_reload_by_signal_and_without_waiting(first, file):
+    before = first.json("status")["configuration"]["generation"]
+    first.process.signal(signal.SIGHUP)
+    lab.wait_until(lambda: first.json("status")["configuration"]["generation"] > before, 5, "the reload")
+    assert first.ctl("reload", "--no-wait").returncode == 0
+
+
+# ---- Drain
+
+
+def test_drained_server_gets_nothing_new_and_keeps_that_over_a_reload(site, first):
+    first.ctl("drain", "web/web1", "--for", "2h", "--reason", "new kernel")
+    try:
+        assert set(fetch(site, count=6)) == {"web2\n"}
+        first.ctl("reload")
+        assert set(fetch(site, count=6)) == {"web2\n"}
+        drained = next(one for one in first.json("servers")["servers"] if one["server"] == "web1")
+        assert drained["drain"]["by"] == "root" and drained["drain"]["reason"] == "new kernel" and drained["drain"]["until"]
+        assert "new kernel" in first.ctl("servers").stdout and first.json("status")["drains"] == 1
+    finally:
+        first.ctl("undrain", "web/web1")
+    assert set(fetch(site, count=6)) == {"web1\n", "web2\n"}
+
+
+def test_drain_ends_by_itself_after_its_time(site, first):
+    first.ctl("drain", "web/web1", "--for", "1s")
+    assert set(fetch(site, count=4)) == {"web2\n"}
+    lab.wait_until(lambda: first.json("status")["drains"] == 0, 5, "the drain to end")
+    assert set(fetch(site, count=4)) == {"web1\n", "web2\n"}
+
+
+def test_drain_of_a_whole_pool_is_degraded_and_answers_503(site, first):
+    first.ctl("drain", "web")
+    try:
+        assert "pool_without_server" in kinds(first)
+        assert site.client.curl("-o", "/dev/null", "-w", "%{http_code}", f"http://{site_lab.VIP}/").stdout == "503"
+    finally:
+        first.ctl("undrain", "web")
+    assert kinds(first) == []
+
+
+def test_drain_survives_a_restart_of_the_node(site):
+    second = site.nodes[1]
+    second.ctl("drain", "echo", "--reason", "kept")
+    assert second.stop() == 0
+    second.start()
+    servers = second.json("servers")["servers"]
+    assert [one["drain"]["reason"] for one in servers if one["pool"] == "echo"] == ["kept"]
+    second.ctl("undrain", "echo")
+    lab.wait_until(lambda: second.ctl("status", check=False).returncode == 0, 5, "the second node to be well")
+
+
+# ---- Health
+
+
+def test_server_that_dies_is_down_with_a_reason(site, first):
+    host, nginx = site.web[1]
+    nginx.signal(signal.SIGSTOP)
+    try:
+        lab.wait_until(lambda: any(one["server"] == "web2" and one["status"] == "down" and one["reason"]
+                                   for one in first.json("servers")["servers"]), 5, "web2 to be down")
+        assert set(fetch(site, count=4)) == {"web1\n"}
+    finally:
+        nginx.signal(signal.SIGCONT)
+    lab.wait_until(lambda: all(one["status"] != "down" for one in first.json("servers")["servers"]), 5, "web2 to be up")
+
+
+# ---- Handover
+
+
+def test_handover_and_back(site, first):
+    second = site.nodes[1]
+    assert first.ctl("handover").returncode == 0
+    assert state(second) == {"active"} and state(first) == {"backup"} and kinds(first) == ["standby"]
+    assert fetch(site) and page(first, "/readyz")[0] == 503
+    first.ctl("handover", "--undo")
+    lab.wait_until(lambda: state(first) == {"active"} and state(second) == {"backup"}, 5, "the first node to be active again")
+    assert fetch(site) and kinds(first) == []
+
+
+def test_handover_of_a_backup_stands_by_at_once(site):
+    second = site.nodes[1]
+    assert state(second) == {"backup"} and second.ctl("handover").returncode == 0 and kinds(second) == ["standby"]
+    second.ctl("handover", "--undo")
+    assert kinds(second) == [] and fetch(site)
+
+
+def test_handover_without_a_peer_changes_nothing(site, first):
+    second = site.nodes[1]
+    assert second.stop() == 0
+    assert first.ctl("handover", "--timeout", "500ms", check=False).returncode == 1
+    assert state(first) == {"active"} and kinds(first) == [] and fetch(site)
+    second.start()
+    lab.wait_until(lambda: state(second) == {"backup"}, 5, "the second node to be backup")
+
+
+# ---- Admin page and logs
+
+
+def test_metrics_are_well_formed_and_count_what_happened(site, first):
+    fetch(site)
+    status, body = page(first, "/metrics")
+    assert status == 200
+    families = {}
+    for line in body.splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split()
+            assert name not in families, f"{name} comes twice"
+            families[name] = kind
+        elif not line.startswith("#"):
+            match = re.fullmatch(r'([a-z_]+)(\{[^}]*\})? (\S+)', line)
+            assert match, line
+            float(match.group(3))
+            base = re.sub(r"_(bucket|sum|count)$", "", match.group(1))
+            assert match.group(1) in families or base in families, line
+            if families.get(match.group(1)) == "counter":
+                assert match.group(1).endswith("_total"), line
+    value = dict(line.rsplit(" ", 1) for line in body.splitlines() if not line.startswith("#"))
+    assert value["sluice_ready"] == "1" and value["sluice_degraded"] == "0"
+    assert value['sluice_vrrp_active{instance="public"}'] == "1" and value['sluice_port_up{port="front"}'] == "1"
+    assert int(value['sluice_requests_total{outcome="none",side="ours"}']) > 0
+
+
+def test_documentation_names_every_metric_and_every_verb(first):
+    with open(os.path.join(lab.ROOT, "docs", "metrics.md")) as metrics, open(os.path.join(lab.ROOT, "docs", "counters.md")) as counters:
+        documented, counter_page = metrics.read(), counters.read()
+    for line in page(first, "/metrics")[1].splitlines():
+        if line.startswith("# TYPE "):
+            name = line.split()[2]
+            assert f"`{name}`" in documented or name.removeprefix("sluice_").removesuffix("_total") in counter_page, name
+    with open(os.path.join(lab.ROOT, "docs", "sluicectl.md")) as text:
+        verbs = text.read()
+    for verb in re.findall(r"^  ([a-z]+) ", first.ctl("--help").stdout, re.M):
+        assert f"`{verb}" in verbs, verb
+
+
+def test_admin_page_is_read_only_and_has_three_pages(first):
+    assert page(first, "/livez") == (200, "ok\n") and page(first, "/readyz") == (200, "ok\n")
+    assert page(first, "/other")[0] == 404 and page(first, "/metrics", "-X", "POST")[0] == 405
+
+
+def access_lines(node, name="access.log"):
+    path = os.path.join(node.folder, name)
+    with open(path) as file:
+        return [json.loads(line) for line in file]
+
+
+def test_access_log_has_a_line_per_request_and_is_reopened_by_usr1(site, first):
+    fetch(site, "/?first")
+    lab.wait_until(lambda: any("?first" in json.dumps(line) for line in access_lines(first)), 5, "the line")
+    os.rename(os.path.join(first.folder, "access.log"), os.path.join(first.folder, "access.log.1"))
+    first.process.signal(signal.SIGUSR1)
+    fetch(site, "/?second")
+    lab.wait_until(lambda: os.path.exists(os.path.join(first.folder, "access.log"))
+                   and any("?second" in json.dumps(line) for line in access_lines(first)), 5, "the line in the new file")
+    assert not any("?second" in json.dumps(line) for line in access_lines(first, "access.log.1"))
+
+
+def test_log_level_changes_at_once(first, file):
+    first.ctl("log", "error")
+    size = len(first.process.output())
+    first.ctl("drain", "web/web1")
+    first.ctl("undrain", "web/web1")
+    time.sleep(0.2)
+    assert len(first.process.output()) == size
+    first.ctl("log", "info")
