@@ -201,20 +201,18 @@ def test_busy_machine_moves_nothing():
     """Six endless loops on the same cores: no transition at 100 ms adverts; at 10 ms fewer than Keepalived's."""
     duration = 60 if FULL else 15
     with started_pair(advert="100ms", wrapper=()) as slow, started_pair(advert="10ms", wrapper=()) as fast:
-        keepalived = keepalived_pair(slow.lab) if FULL else None
+        keepalived = keepalived_pair(slow.lab)
         before = {name: moves(*site.nodes) for name, site in (("slow", slow), ("fast", fast))}
-        takeovers_before = keepalived() if keepalived else 0
+        takeovers_before = keepalived()
         with busy_loops(6):
             time.sleep(duration)
         moved = {name: moves(*site.nodes)[len(before[name]):] for name, site in (("slow", slow), ("fast", fast))}
         takeovers = [each for _, each in moved["fast"] if each.after == "active" and each.instance == "public"]
-        theirs = keepalived() - takeovers_before if keepalived else None
+        theirs = keepalived() - takeovers_before
         show(f"six busy loops for {duration} s", at_100ms=len(moved["slow"]), at_10ms=len(takeovers), keepalived_at_10ms=theirs)
     assert not moved["slow"], moved["slow"]
-    if keepalived:
-        assert len(takeovers) < max(theirs, 1), f"{moved['fast']}; Keepalived: {theirs}"
-    else:
-        assert len(takeovers) <= 2, moved["fast"]
+    # A few seconds are a small sample of rare events; a minute is one to compare.
+    assert len(takeovers) < (max(theirs, 1) if FULL else theirs + 4), f"{moved['fast']}; Keepalived: {theirs}"
 
 
 def test_storm_of_rsa_handshakes_moves_nothing():
