@@ -40,12 +40,16 @@ Http2Exchange::Http2Exchange(Http2Session& session, http::http2::StreamId id, ht
 
 void Http2Exchange::on_data(Bytes data)
 {
-    if (taken_ == body_.size()) {
-        body_.clear();
-        taken_ = 0;
-    }
     received_ += data.size();
-    body_.append(reinterpret_cast<const char*>(data.data()), data.size());
+    while (!data.empty()) {
+        if (body_.empty() || body_.back().size() == BlockPool::block_bytes) {
+            body_.emplace_back().reserve(BlockPool::block_bytes);
+        }
+        std::string& chunk = body_.back();
+        const std::size_t size = std::min(data.size(), BlockPool::block_bytes - chunk.size());
+        chunk.append(reinterpret_cast<const char*>(data.data()), size);
+        data = data.subspan(size);
+    }
     body_changed_.notify();
 }
 
@@ -109,12 +113,11 @@ tcp::Awaitable<BodyPiece> Http2Exchange::read_body()
         if (gone_) {
             co_return BodyPiece{{}, false, Outcome::client_left};
         }
-        if (taken_ < body_.size()) {
+        if (!body_.empty()) {
             body_deadline_.off();
-            const std::string_view piece = std::string_view{body_}.substr(taken_, BlockPool::block_bytes);
+            const std::string_view piece = std::string_view{body_.front()}.substr(taken_);
             piece_bytes_ = piece.size();
-            co_return BodyPiece{std::as_bytes(std::span{piece}), ended_ && taken_ + piece_bytes_ == body_.size(),
-                                Outcome::none};
+            co_return BodyPiece{std::as_bytes(std::span{piece}), ended_ && body_.size() == 1, Outcome::none};
         }
         if (ended_) {
             body_deadline_.off();
@@ -133,6 +136,10 @@ tcp::Awaitable<BodyPiece> Http2Exchange::read_body()
 void Http2Exchange::consume_body() noexcept
 {
     taken_ += piece_bytes_;
+    if (!body_.empty() && taken_ == body_.front().size()) {
+        body_.pop_front();
+        taken_ = 0;
+    }
     session_.session_.consume(id_, std::exchange(piece_bytes_, 0));
     session_.writable_.notify();
 }

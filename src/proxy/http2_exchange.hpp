@@ -5,6 +5,7 @@
 #include <proxy/exchange.hpp>
 #include <sluice/http/http2.hpp>
 
+#include <deque>
 #include <unordered_map>
 
 namespace sluice::proxy {
@@ -32,10 +33,10 @@ public:
     [[nodiscard]] http::RequestHead& request() noexcept override { return head_; }
     [[nodiscard]] http::http1::Framing request_framing() const noexcept override { return framing_; }
     [[nodiscard]] tcp::Awaitable<BodyPiece> read_body() override;
-    [[nodiscard]] bool body_at_hand() const noexcept override { return taken_ < body_.size() || ended_; }
+    [[nodiscard]] bool body_at_hand() const noexcept override { return !body_.empty() || ended_; }
     void consume_body() noexcept override;
     [[nodiscard]] const http::Fields& trailers() const noexcept override { return trailers_; }
-    [[nodiscard]] bool body_complete() const noexcept override { return ended_ && taken_ == body_.size(); }
+    [[nodiscard]] bool body_complete() const noexcept override { return ended_ && body_.empty(); }
     void interrupt_body() noexcept override;
 
     [[nodiscard]] tcp::Awaitable<bool> send_informational(const http::ResponseHead& head) override;
@@ -56,8 +57,10 @@ private:
     http::http1::Framing framing_;
     TimePoint first_byte_;
 
-    std::string body_; ///< What came and was not given out yet; at most the stream's window.
-    std::size_t taken_ = 0;
+    /// What came and was not consumed yet; at most the stream's window. A chunk is as large as a block from the start,
+    /// so a piece of it that is on its way upstream stays where it is while more arrives.
+    std::deque<std::string> body_;
+    std::size_t taken_ = 0; ///< Of the first chunk
     std::size_t piece_bytes_ = 0;
     std::uint64_t received_ = 0;
     std::uint64_t body_limit_;

@@ -94,7 +94,11 @@ TEST_F(Http2, upload_with_length_arrives_whole)
     web.answer_each(hello);
     serve();
     connect();
-    const std::string body(600'000, 'y');
+    // Every position has its own content: a piece that is overwritten on its way, or moved, shows.
+    std::string body(3'000'000, '\0');
+    for (std::size_t index = 0; index < body.size(); ++index) {
+        body[index] = static_cast<char>((index * 31 + index / 255) % 251);
+    }
     const auto id = client->post({{"content-length", std::to_string(body.size())}});
     client->data(id, body, true);
     ASSERT_TRUE(answered(id));
