@@ -112,7 +112,8 @@ std::optional<std::string> Drains::load(std::string path)
         return {};
     }
     try {
-        for (const json::value& item : json::parse(text).at("drains").as_array()) {
+        const json::value file = json::parse(text);
+        for (const json::value& item : file.at("drains").as_array()) {
             drains_.push_back(drain_of(item.as_object()));
         }
     } catch (const std::exception& error) {

@@ -41,7 +41,7 @@ void Worker::State::accept(const ServiceRef& service, tcp::Stream stream)
     clients.push_back(*connection);
     ++client_count;
     if (core.draining) {
-        connection->drain();
+        connection->serve_once();
     }
     boost::asio::co_spawn(core.parts.loop.get_executor(), ClientConnection::run(std::move(connection)),
                           [this](const std::exception_ptr&) { --client_count; });
@@ -123,7 +123,11 @@ void Worker::drain() noexcept
     }
 }
 
-void Worker::undrain() noexcept { state_->core.draining = false; }
+void Worker::undrain() noexcept
+{
+    state_->core.draining = false;
+    state_->core.stopping = false;
+}
 
 void Worker::abort_all() noexcept
 {
