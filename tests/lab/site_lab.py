@@ -32,7 +32,7 @@ while True:
 
 
 def site_config(name, number, priority, driver="af_xdp", advert="100ms", extra_services="", extra_pools="", pools=None, idle="adaptive", cpu=None, stop=None,
-                tracking="", memory="off", routes="[{pool: web}]", health="health: {http: {path: /healthz}, interval: 200ms, timeout: 150ms}"):
+                tracking="", memory="off", routes="[{pool: web}]", gateway="", health="health: {http: {path: /healthz}, interval: 200ms, timeout: 150ms}"):
     """The file of one node. Both nodes differ in their name, own addresses and priority only."""
     pools = pools or f"""
   - name: web
@@ -51,6 +51,7 @@ ports:
   - name: front
     device: {{interface: eth0, driver: {driver}}}
     addresses: [192.0.2.{number}/24, "2001:db8::{number}/64"]
+    {f"routes: [{{to: 0.0.0.0/0, via: {gateway}}}]" if gateway else ""}
 vrrp:
   - {{name: public, group: edge, port: front, vrid: 51, priority: {priority}, advert_interval: {advert}, addresses: [{VIP}]{tracking}}}
   - {{name: public6, group: edge, port: front, vrid: 51, priority: {priority}, advert_interval: {advert},
@@ -146,6 +147,7 @@ class Site:
     location = /healthz {{ return 200 "well\\n"; }}
     location = / {{ return 200 "web{number}\\n"; }}
     location / {{ }}
+    location /put/ {{ dav_methods PUT; create_full_put_path on; client_body_buffer_size 1m; }}
     location /slow {{ limit_rate 64k; }}
   }}""")
             self.web.append((host, nginx))
@@ -204,3 +206,19 @@ class OriginSite(Site):
         """The requests that reached the origin, in their order."""
         with open(self.journal_path) as file:
             return [json.loads(line) for line in file]
+
+
+class RoutedSite(Site):
+    """The site with its client behind a router: 198.51.100.10, through 192.0.2.1."""
+
+    def __init__(self, lab, nodes=1, **options):
+        super().__init__(lab, nodes, gateway="192.0.2.1", **options)
+        lab.make_hub("far")
+        self.router = lab.host("router", "192.0.2.1/24")
+        lab.join(self.router.namespace, "eth1", "far", "router1")
+        self.router.run("ethtool", "-K", "eth1", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+        self.router.ip("addr", "add", "198.51.100.1/24", "dev", "eth1")
+        self.router.ip("link", "set", "eth1", "up")
+        self.router.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.send_redirects=0", "net.ipv4.conf.eth0.send_redirects=0")
+        self.far = lab.host("far-client", "198.51.100.10/24", hub="far")
+        self.far.ip("route", "add", "default", "via", "198.51.100.1")
