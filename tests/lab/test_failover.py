@@ -108,7 +108,7 @@ def test_node_that_dies_at_the_default_interval_costs_four_adverts():
 
 @pytest.mark.parametrize("advert", ["10ms", "100ms"])
 def test_graceful_stop_loses_two_probes_at_most(advert):
-    lost = []
+    lost, measured = [], []
     wanted = 5 if FULL else 3
     with started_pair(advert=advert, stop="{drain: 500ms, timeout: 10s}") as site:
         first, second = site.nodes
@@ -116,7 +116,8 @@ def test_graceful_stop_loses_two_probes_at_most(advert):
             with probed(site) as seen:
                 assert first.stop() == 0
                 wait_for_state(second, "active", 5)
-            # A machine on which an echo takes so long is busy with something else: that measures nothing.
+            measured.append(seen["udp"]["failed"])
+            # A machine on which an echo takes so long is busy with something else: a quieter moment is waited for.
             if seen["udp"]["p99_us"] < SLOW_ECHO_US:
                 lost.append(seen["udp"]["failed"])
             show("graceful stop", advert=advert, udp_lost=seen["udp"]["failed"], http_failed=seen["http"]["failed"],
@@ -125,8 +126,7 @@ def test_graceful_stop_loses_two_probes_at_most(advert):
                 break
             first.start(wrapper=FOREGROUND)
             settle(site)
-    if not lost:
-        pytest.skip(f"the machine was busy each of {2 * wanted} times")
+    lost = lost or measured
     assert statistics.median(lost) <= 2, lost
     assert max(lost) <= 2 * LENIENCE, lost
 
