@@ -303,6 +303,21 @@ def test_server_that_dies_is_down_with_a_reason(site, first):
     lab.wait_until(lambda: all(one["status"] != "down" for one in first.json("servers")["servers"]), 5, "web2 to be up")
 
 
+def test_tracked_pool_without_a_server_makes_the_node_yield(site, first, file):
+    second = site.nodes[1]
+    write(first, file.replace("addresses: [192.0.2.100]}", "addresses: [192.0.2.100], track: [{pool: web}]}"))
+    first.ctl("reload")
+    assert state(first) == {"active"}
+    first.ctl("drain", "web")
+    try:
+        lab.wait_until(lambda: state(second) == {"active"}, 5, "the second node to be active")
+        assert {"pool_without_server", "tracked_failed", "vrrp_fault"} <= set(kinds(first)) and fetch(site)
+    finally:
+        first.ctl("undrain", "web")
+    lab.wait_until(lambda: state(first) == {"active"} and state(second) == {"backup"}, 5, "the first node to be active again")
+    assert kinds(first) == []
+
+
 # ---- Handover
 
 

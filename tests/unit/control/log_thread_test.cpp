@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -76,9 +77,10 @@ TEST_F(LogThreadTest, AccessRecords_RingsTaken_AreLinesOfJson)
         log.read({});
         ring.push(proxy::as_bytes(record));
     }
-    EXPECT_THAT(text("access"),
+    const std::string lines = text("access");
+    EXPECT_THAT(lines,
                 testing::AllOf(testing::HasSubstr("/hello"), testing::HasSubstr("node1"), testing::EndsWith("}\n")));
-    EXPECT_EQ(std::count(text("access").begin(), text("access").end(), '\n'), 1);
+    EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1);
 }
 
 TEST_F(LogThreadTest, AccessRecords_NoFile_AreThrownAwaySoThatNoRingFills)
