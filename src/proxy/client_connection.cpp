@@ -114,7 +114,7 @@ tcp::Awaitable<bool> ClientConnection::speaks_http2()
     bool first = true;
     for (;;) {
         const Preface preface = http::http2::detect_preface(input.data());
-        if (preface != Preface::undecided || input.ended() || input.deadline().expired() || ending()) {
+        if (preface != Preface::undecided || input.ended() || input.deadline().expired() || may_go()) {
             input.deadline().expires_at(never);
             co_return preface == Preface::http2;
         }
@@ -128,6 +128,7 @@ tcp::Awaitable<bool> ClientConnection::speaks_http2()
 void ClientConnection::drain() noexcept
 {
     draining_ = true;
+    newcomer_ = false;
     if (protocol_ != nullptr) {
         protocol_->drain();
     } else {

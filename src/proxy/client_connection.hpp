@@ -37,6 +37,10 @@ public:
     void set_protocol(Protocol* protocol) noexcept { protocol_ = protocol; }
     /// This connection should not take another request.
     [[nodiscard]] bool ending() const noexcept { return draining_ || service->removed(); }
+    /// Accepted while the worker drains: its first request is waited for and served, and told to close.
+    void serve_once() noexcept { draining_ = newcomer_ = true; }
+    /// While no request is at hand: the connection may be closed.
+    [[nodiscard]] bool may_go() const noexcept { return ending() && !newcomer_; }
 
     [[nodiscard]] RequestContext context(TimePoint first_byte) const;
     /// A record for what never became a request.
@@ -51,6 +55,7 @@ private:
 
     Protocol* protocol_ = nullptr;
     bool draining_ = false;
+    bool newcomer_ = false;
 };
 
 using ClientList = boost::intrusive::list<ClientConnection, boost::intrusive::constant_time_size<false>>;

@@ -94,7 +94,7 @@ tcp::Awaitable<void> serve_http1(ClientConnection& connection)
         if (input.data().empty()) {
             input.deadline().expires_after((*connection.service->plan())->timeouts.keepalive);
             while (input.data().empty()) {
-                if (input.ended() || input.deadline().expired() || connection.ending()) {
+                if (input.ended() || input.deadline().expired() || connection.may_go()) {
                     co_return;
                 }
                 co_await input.more();

@@ -399,6 +399,34 @@ TEST_F(Http1, drain_says_close_and_finishes_the_request)
     EXPECT_TRUE(busy->received.ends_with("hello"));
 }
 
+TEST_F(Http1, drain_serves_who_still_arrives_once)
+{
+    web.answer_each(hello);
+    serve();
+    lab.worker->drain();
+    const PeerRef late = lab.connect();
+    ASSERT_NE(late, nullptr);
+    lab.run_for(100ms);
+    EXPECT_FALSE(late->ended);
+    late->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_TRUE(lab.run_until([&] { return late->ended; }));
+    EXPECT_NE(late->received.find("Connection: close"), std::string::npos);
+    EXPECT_TRUE(late->received.ends_with("hello"));
+}
+
+TEST_F(Http1, undrain_serves_as_before)
+{
+    web.answer_each(hello);
+    serve();
+    lab.worker->drain();
+    lab.worker->abort_all();
+    lab.worker->undrain();
+    const PeerRef client = lab.connect();
+    ASSERT_NE(client, nullptr);
+    EXPECT_TRUE(exchange(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").ends_with("hello"));
+    EXPECT_FALSE(client->ended);
+}
+
 TEST_F(Http1, abort_all_resets_and_records)
 {
     serve();
