@@ -1,0 +1,46 @@
+// memif_generator udp|http: traffic at one end of a memif wire. Prints JSON.
+#include "generator.hpp"
+
+#include <sluice/app/machine.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+
+using namespace sluice;
+
+int main(int count, char** words)
+{
+    bench::Options options;
+    unsigned core = 0;
+    CLI::App program{"Traffic at one end of a memif wire"};
+    program.require_subcommand(1);
+    program.add_option("--device", options.device, "As DPDK's --vdev")->required();
+    program.add_option("--core", core);
+    program.add_option("--flows", options.flows);
+    program.add_option("--connections", options.connections);
+    program.add_option("--rate", options.rate, "Packets per second");
+    program.add_option("--warm-up", options.warm_up_seconds);
+    program.add_option("--seconds", options.seconds);
+    program.add_flag("!--no-resolve", options.resolve, "The other end has no addresses");
+    const CLI::App* const udp = program.add_subcommand("udp", "64-byte packets")->fallthrough();
+    program.add_subcommand("http", "HTTP/1.1 keep-alive, clients and origin")->fallthrough();
+    CLI11_PARSE(program, count, words);
+    app::MachineOptions machine_options;
+    machine_options.hugepages = app::HugePageUse::automatic;
+    machine_options.memory_bytes = 256U << 20U;
+    machine_options.program = "memif_generator";
+    auto machine = app::Machine::start(machine_options);
+    if (!machine) {
+        std::fprintf(stderr, "%s\n", machine.error().message.c_str());
+        return 4;
+    }
+    static_cast<void>(app::pin_to_core(core));
+    const app::MachineThread thread;
+    bench::Wire wire{options};
+    if (!wire.connect()) {
+        std::fputs("nobody answers at the other end\n", stderr);
+        return 1;
+    }
+    return *udp ? bench::run_udp(wire, options) : bench::run_http(wire, options);
+}

@@ -1,0 +1,175 @@
+#!/usr/bin/python3
+"""Sluice over memif against a generator of ours: no kernel, no NIC, one core each. Prints Markdown tables.
+
+memif.py l4     packets/s of layer 4 NAT (fullnat) and of testpmd's macswap, in interleaved pairs
+memif.py http   requests/s and cycles per request of one worker core
+
+The device under test runs on the first allowed core, the generator on the second.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "..", "lab"))
+from lab import SLUICE, SLUICECTL  # noqa: E402
+
+GENERATOR = os.path.join(os.path.dirname(SLUICE), "tests", "bench", "memif", "memif_generator")
+CORES = sorted(os.sched_getaffinity(0))
+UNDER_TEST, GENERATING = CORES[0], CORES[-1]
+
+NODE = """
+cpu: {forwarders: [%d], workers: [%d], idle: poll}
+memory: {hugepages: auto, size: 512MiB}
+ports: [{name: wire, device: {vdev: "%s"}, addresses: [10.0.0.1/8]}]
+services:
+  - {name: datagrams, listen: 10.0.0.1:53/udp, forward: {method: fullnat, pool: resolvers}}
+  - {name: site, listen: 10.0.0.1:80/tcp, proxy: {routes: [{pool: web}]}}
+pools:
+  - {name: resolvers, balance: rr, servers: [{address: 10.2.0.1:53}, {address: 10.2.0.2:53}, {address: 10.2.0.3:53}, {address: 10.2.0.4:53}]}
+  - {name: web, servers: [{address: 10.0.0.2:8080}]}
+control: {socket: "%s"}
+"""
+
+
+def device(folder, role):
+    return f"net_memif0,role={role},socket={folder}/memif.sock,socket-abstract=no,bsize=2048,rsize=11"
+
+
+class Program:
+    """A process that is ended when the block is left."""
+
+    def __init__(self, folder, name, command):
+        self.log = open(os.path.join(folder, name + ".log"), "w")
+        environment = dict(os.environ, RUNTIME_DIRECTORY=folder, NOTIFY_SOCKET="")
+        self.popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.log, stderr=subprocess.STDOUT, env=environment)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.popen.terminate()
+        try:
+            self.popen.wait(15)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+        self.log.close()
+
+    def output(self):
+        with open(self.log.name) as log:
+            return log.read()
+
+    def wait_for(self, text, timeout=20):
+        deadline = time.monotonic() + timeout
+        while text not in self.output():
+            if self.popen.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the device under test does not start:\n" + self.output())
+            time.sleep(0.05)
+
+
+def start_sluice(folder):
+    path = os.path.join(folder, "sluice.yaml")
+    with open(path, "w") as file:
+        file.write(NODE % (UNDER_TEST, UNDER_TEST, device(folder, "server"), os.path.join(folder, "control.sock")))
+    return Program(folder, "sluice", [SLUICE, "run", "--config", path])
+
+
+def start_testpmd(folder):
+    return Program(folder, "testpmd", [
+        "dpdk-testpmd", "--no-huge", "-m", "256", "--no-pci", "--lcores", f"0@{UNDER_TEST},1@{UNDER_TEST}", "--no-telemetry",
+        f"--file-prefix=bench{os.getpid()}", f"--vdev={device(folder, 'server')}",
+        "--", "--forward-mode=macswap", "--total-num-mbufs=16384", "--rxd=1024", "--txd=1024"])
+
+
+def generator(folder, mode, *words):
+    return [GENERATOR, "--device", device(folder, "client"), "--core", str(GENERATING), mode, *words]
+
+
+def l4_once(start, ready, options, *words):
+    with tempfile.TemporaryDirectory(prefix="memif") as folder, start(folder) as program:
+        program.wait_for(ready)
+        out = subprocess.run(generator(folder, "udp", "--seconds", str(options.seconds), "--flows", str(options.flows), *words),
+                             capture_output=True, text=True, timeout=60)
+        if out.returncode != 0:
+            raise RuntimeError(f"{out.stdout}{out.stderr}{program.output()}")
+        return json.loads(out.stdout.splitlines()[-1])
+
+
+def l4(options):
+    swaps, nats = [], []
+    for _ in range(options.rounds):
+        swaps.append(l4_once(start_testpmd, "Checking link statuses", options, "--no-resolve"))
+        nats.append(l4_once(start_sluice, " running: ", options))
+    swap = statistics.median(one["received_per_second"] for one in swaps)
+    nat = statistics.median(one["received_per_second"] for one in nats)
+    ratio = statistics.median(b["received_per_second"] / a["received_per_second"] for a, b in zip(swaps, nats))
+    print(f"| layer 4 over memif, {options.flows:,} flows | Mpackets/s | ns/packet | of macswap |\n|---|---|---|---|")
+    print(f"| testpmd macswap | {swap / 1e6:.2f} | {1e9 / swap:.0f} | 1.00 |")
+    print(f"| Sluice fullnat, UDP | {nat / 1e6:.2f} | {1e9 / nat:.0f} | {ratio:.2f} |")
+    # A ring that takes everything means that the generator was the limit, and not what was to be measured.
+    for name, runs in (("testpmd", swaps), ("Sluice", nats)):
+        if statistics.median(one["refused"] for one in runs) == 0:
+            print(f"\n{name} took all that the generator could send: its number is a lower bound.")
+    print()
+
+
+def busy_seconds(folder):
+    out = subprocess.run([SLUICECTL, "--socket", os.path.join(folder, "control.sock"), "--json", "cores"], capture_output=True, text=True,
+                         timeout=10, check=True)
+    return sum(core["busy_seconds_total"] for core in json.loads(out.stdout)["cores"])
+
+
+def http_once(options):
+    with tempfile.TemporaryDirectory(prefix="memif") as folder, start_sluice(folder) as program:
+        program.wait_for(" running: ")
+        command = generator(folder, "http", "--seconds", str(options.seconds), "--connections", str(options.connections))
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as traffic:
+            if "warm" not in traffic.stdout.readline():
+                raise RuntimeError("the generator does not start")
+            begin = busy_seconds(folder)
+            out, _ = traffic.communicate("\n", timeout=60)
+            busy = busy_seconds(folder) - begin
+        if traffic.returncode != 0:
+            raise RuntimeError(out + program.output())
+        numbers = json.loads(out.splitlines()[-1])
+        numbers["busy_seconds"] = busy
+        numbers["cycles_per_request"] = busy * numbers["tsc_hz"] / (numbers["responses"] + numbers["failures"])
+        return numbers
+
+
+def http(options):
+    runs = [http_once(options) for _ in range(options.rounds)]
+    rate = statistics.median(one["responses_per_second"] for one in runs)
+    cycles = statistics.median(one["cycles_per_request"] for one in runs)
+    refused = sum(one["failures"] for one in runs) / sum(one["failures"] + one["responses"] for one in runs)
+    print(f"| HTTP/1.1 keep-alive over memif, {options.connections} connections | requests/s | cycles/request | us/request | refused |\n|---|---|---|---|---|")
+    print(f"| Sluice, one core | {rate:,.0f} | {cycles:,.0f} | {cycles / runs[0]['tsc_hz'] * 1e6:.2f} | {refused:.2%} |\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["l4", "http", "all"], nargs="?", default="all")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--flows", type=int, default=1024)
+    parser.add_argument("--connections", type=int, default=64)
+    options = parser.parse_args()
+    if len(CORES) < 2:
+        print("needs two cores", file=sys.stderr)
+        return 1
+    if options.what in ("l4", "all"):
+        l4(options)
+    if options.what in ("http", "all"):
+        http(options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
