@@ -105,7 +105,7 @@ listen site
     def empty_polls():
         """Process time that the packet cores spent without work."""
         cores = node.json("cores")["cores"]
-        return process_seconds(node.sluice_pid()) - sum(core["busy_seconds"] for core in cores)
+        return process_seconds(node.sluice_pid()) - sum(core["busy_seconds_total"] for core in cores)
 
     return client, node, [Contender("nginx", "192.0.2.31"), Contender("haproxy", "192.0.2.32"), Contender("sluice", "192.0.2.30", empty_polls)]
 
