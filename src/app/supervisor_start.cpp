@@ -199,7 +199,7 @@ std::optional<StartFailure> Supervisor::start_machine()
         return StartFailure{ExitCode::machine_lacks};
     }
     machine_.emplace(std::move(*machine));
-    spdlog::info("memory: {}; {}", machine_->summary(), memory_.to_string());
+    spdlog::info("{}; {}", machine_->summary(), memory_.to_string());
     return {};
 }
 

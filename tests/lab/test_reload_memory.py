@@ -11,10 +11,10 @@ from lab import Lab, Node, wait_for_port, wait_until
 
 NODE = "192.0.2.11"
 WARM = 200  # reloads after which the allocators have what they need
-RELOADS = int(os.environ.get("SLUICE_RELOADS", "300"))  # 1000 take a minute and more where tests share the machine
+RELOADS = int(os.environ.get("SLUICE_RELOADS", "1000"))  # half a minute on a machine that does nothing else
 # The record of events grows until it holds 10,000: some hundred bytes for each of the few that a reload here makes. A
 # generation that stayed would cost a hundred times that (its Maglev table alone is larger).
-EVENTS = 4 << 10
+EVENTS = 2 << 10
 SLACK = 512 << 10
 
 FIRST = """
