@@ -9,7 +9,7 @@ namespace sluice::vrrp {
 
 using telemetry::DropReason;
 
-Table::Table(std::vector<Parameters> instances, std::vector<TrackedState> tracked)
+Table::Table(std::vector<Parameters> instances, const std::vector<TrackedState>& tracked)
 {
     // Instances of a group track the same things, and each thing counts once.
     for (const TrackedState& state : tracked) {

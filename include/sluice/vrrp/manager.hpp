@@ -17,7 +17,7 @@ struct TrackedState {
 /// One generation: built by control, run by the first forwarder, its Statistics read by anybody.
 class Table {
 public:
-    Table(std::vector<Parameters> instances, std::vector<TrackedState> tracked);
+    Table(std::vector<Parameters> instances, const std::vector<TrackedState>& tracked);
 
     [[nodiscard]] const std::deque<Group>& groups() const noexcept { return groups_; }
     /// The instance of that name, or nullptr.
