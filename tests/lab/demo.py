@@ -151,7 +151,6 @@ class Demo:
                     ", ".join(f"{bodies.count(name)} from {name}" for name in sorted(set(bodies))))
         with self.screen.step("UDP, full NAT") as say:
             udp = self.client.load("udp", VIP, ECHO_PORT, "--seconds", 1)
-            udp.process.wait(20)
             seen = udp.result()
             expect(seen["lost"] == 0, f"{seen['lost']} of {seen['sent']} datagrams lost")
             say(f"{seen['sent']} datagrams sent, every one echoed")
@@ -202,7 +201,6 @@ class Demo:
             self.first.ctl("drain", "web/web1", "--reason", "demo")
             time.sleep(0.3)
             after = self.client.load("http", VIP, 80, "--connections", 2, "--seconds", 1)
-            after.process.wait(20)
             left = after.result()["bodies"]
             http, udp = end()
             expect(set(left) == {"web2"}, f"answers after the drain: {left}")

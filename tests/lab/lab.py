@@ -174,12 +174,14 @@ class Load:
     def __init__(self, host, *words):
         Load.count += 1
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "load.py")
+        self.ends = "--seconds" in words
         self.process = host.start(f"load{Load.count}", "/usr/bin/python3", "-u", program, *words)
         wait_until(lambda: "started" in self.process.output() or not self.process.running(), 20, "load.py to start")
 
     def result(self, timeout=30):
         """Ends the load (or waits for its end, when it has one) and returns its figures."""
-        self.process.signal(signal.SIGTERM)
+        if not self.ends:
+            self.process.signal(signal.SIGTERM)
         self.process.wait(timeout)
         lines = self.process.output().splitlines()
         try:

@@ -12,6 +12,7 @@ Ends by SIGTERM or after --seconds.
 import argparse
 import asyncio
 import collections
+import errno
 import json
 import signal
 import socket
@@ -22,6 +23,10 @@ import time
 
 class Failure(Exception):
     """An attempt that a user would call failed; the text says how."""
+
+
+REASONS = {None: "no answer in time", errno.ECONNRESET: "reset", errno.EPIPE: "reset", errno.ECONNREFUSED: "refused",
+           errno.EHOSTUNREACH: "unreachable"}
 
 
 class Outages:
@@ -119,7 +124,7 @@ class Http:
         except (Failure, OSError, asyncio.TimeoutError, ValueError) as error:
             succeeded = False
             self.failed += 1
-            reason = str(error) or type(error).__name__
+            reason = REASONS.get(error.errno, str(error)) if isinstance(error, OSError) else str(error)
             self.reasons[reason] += 1
             if len(self.failures) < 200:
                 self.failures.append({"began": time.time() - (time.monotonic() - started), "ended": time.time(), "new": close,
@@ -136,6 +141,9 @@ class Http:
     async def keep_busy(self):
         connection = None
         while not self.stopping.is_set():
+            if connection and connection[0].at_eof():
+                connection[1].close()  # Closed while idle, which a server may: every client looks before it asks again.
+                connection = None
             connection = await self.attempt(connection)
             await asyncio.sleep(self.options.pause / 1000)
         if connection:
@@ -157,6 +165,7 @@ class Http:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
+        print("started", flush=True)
         if self.options.seconds:
             loop.call_later(self.options.seconds, self.stopping.set)
         work = [self.keep_busy() for _ in range(self.options.connections)]
@@ -198,6 +207,7 @@ class Udp:
     def run(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
+        print("started", flush=True)
         begin = time.monotonic()
         due = begin
         while not self.stopping and not (self.seconds and due - begin > self.seconds):
@@ -236,7 +246,6 @@ def main():
     parser.add_argument("--timeout", type=float, default=2)
     parser.add_argument("--seconds", type=float, default=0)
     options = parser.parse_args()
-    print("started", flush=True)
     result = asyncio.run(Http(options).run()) if options.kind == "http" else Udp(options).run()
     print(json.dumps(result), flush=True)
 
