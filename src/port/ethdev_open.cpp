@@ -12,6 +12,7 @@
 #include <rte_dev.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
+#include <unistd.h>
 
 namespace sluice::port {
 namespace {
@@ -115,6 +116,23 @@ Expected<void, MachineError> clear_xdp(const EthdevOptions& options, const std::
                                 "ip link set dev " + interface + " xdp off"});
 }
 
+// Step 1 for AF_PACKET. net_af_packet spreads frames over its sockets by a fanout group, also over one socket, and
+// takes the number of the group from the process and the interface. The kernel knows a number once per network
+// namespace: on another interface it refuses the second user, on the same one it would give each user a part of the
+// frames.
+Expected<void, MachineError> clear_fanout(const EthdevOptions& options, const KernelInterface& interface)
+{
+    const auto group = static_cast<std::uint16_t>(::getpid() ^ interface.index());
+    if (!fanout_group_exists(group)) {
+        return {};
+    }
+    return failure(MachineError{options.name + ": another process has the fanout group " + std::to_string(group) +
+                                    ", which AF_PACKET would use on " + interface.name() + " in process " +
+                                    std::to_string(::getpid()),
+                                "systemctl restart sluice: a new process gets another group; containers on one network "
+                                "also need one space of process ids (--pid=host)"});
+}
+
 class Opening {
 public:
     explicit Opening(EthdevPort::State& state) : state_{state}, options_{state.options} {}
@@ -179,6 +197,8 @@ Expected<void, MachineError> Opening::prepare_interface()
         if (auto clear = clear_xdp(options_, device->interface); !clear) {
             return clear;
         }
+    } else if (auto clear = clear_fanout(options_, interface); !clear) {
+        return clear;
     }
     if (interface.mtu() < options_.mtu && !interface.set_mtu(options_.mtu)) {
         return failure(MachineError{options_.name + ": " + device->interface + " cannot carry packets of " +

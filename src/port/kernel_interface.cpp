@@ -1,6 +1,7 @@
 #include "port/kernel_interface.hpp"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <cerrno>
 #include <cstring>
 #include <dirent.h>
@@ -167,6 +168,22 @@ DescriptorPlug::~DescriptorPlug()
     for (const int descriptor : plugs_) {
         ::close(descriptor);
     }
+}
+
+bool fanout_group_exists(std::uint16_t group) noexcept
+{
+    // A group takes only members of its own kind, and no driver asks for round robin. A socket of every interface and
+    // of a protocol that nobody speaks meets all of them and takes nothing from them.
+    constexpr std::uint16_t local_experiment = 0x88b6;
+    const int descriptor = ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(local_experiment));
+    if (descriptor < 0) {
+        return false;
+    }
+    const int argument = group | PACKET_FANOUT_LB << 16;
+    const bool refused =
+        ::setsockopt(descriptor, SOL_PACKET, PACKET_FANOUT, &argument, sizeof argument) != 0 && errno == EINVAL;
+    ::close(descriptor);
+    return refused;
 }
 
 std::uint64_t take_packet_socket_drops(int descriptor) noexcept

@@ -52,6 +52,10 @@ private:
     std::vector<int> plugs_;
 };
 
+/// Has a packet socket of this network namespace joined the fanout group of this number (packet(7), PACKET_FANOUT)?
+/// False too when that cannot be asked.
+[[nodiscard]] bool fanout_group_exists(std::uint16_t group) noexcept;
+
 /// Frames lost since the last call (packet(7), PACKET_STATISTICS).
 [[nodiscard]] std::uint64_t take_packet_socket_drops(int descriptor) noexcept;
 /// Frames lost since the socket was made (XDP_STATISTICS): received without room for them, and refused on their way

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <linux/capability.h>
 #include <map>
+#include <net/if.h>
 #include <sstream>
 #include <thread>
 
@@ -83,6 +84,46 @@ TEST_P(EthdevLab, frames_pass_both_ways_in_order_whatever_pool_they_come_from)
     }
     child.channel().say('d');
     EXPECT_TRUE(child.succeeded());
+}
+
+class FanoutLab : public PortLab {};
+
+// net_af_packet computes the number of its fanout group as process id XOR interface index; the test makes two
+// processes meet.
+TEST_F(FanoutLab, group_of_another_process_is_named_with_what_mends_it)
+{
+    const auto serve = [&](const Child::Channel& channel, const char* interface) {
+        auto machine = app::Machine::start(small_machine());
+        ASSERT_TRUE(machine.has_value()) << machine.error().message;
+        ASSERT_EQ(channel.hear(), 'o');
+        port::EthdevOptions options = options_for(lab(), InterfaceDriver::af_packet);
+        options.device = port::InterfaceDevice{interface, InterfaceDriver::af_packet};
+        const auto port = EthdevPort::open(options);
+        channel.say(port ? 'r' : port.error().message.find("fanout group") == std::string::npos ? '?' : 'f');
+        EXPECT_TRUE(port || port.error().remedy.find("restart") != std::string::npos) << port.error().remedy;
+        EXPECT_EQ(channel.hear(), 'e');
+    };
+    unsigned index = 0;
+    VethLab::inside(lab().port_namespace(), [&] { index = ::if_nametoindex(VethLab::port_interface); });
+    Child first{lab().port_namespace(),
+                [&](const Child::Channel& channel) { serve(channel, VethLab::port_interface); }};
+    Child meets{lab().port_namespace(), [&](const Child::Channel& channel) { serve(channel, "port1"); }};
+    Child differs{lab().port_namespace(), [&](const Child::Channel& channel) { serve(channel, "port1"); }};
+    const auto group = static_cast<unsigned>(first.process()) ^ index;
+    // Beyond the sixteen bits of the number, so that no interface has this index already.
+    const std::string same_group = std::to_string((group ^ static_cast<unsigned>(meets.process())) | 1U << 16U);
+    ASSERT_TRUE(VethLab::ip(lab().port_namespace(), {"link", "add", "port1", "index", same_group, "type", "veth",
+                                                     "peer", "name", "peer1", "netns", lab().peer_namespace()}));
+    ASSERT_TRUE(VethLab::ip(lab().port_namespace(), {"link", "set", "port1", "up"}));
+
+    for (const auto& [child, outcome] : {std::pair{&first, 'r'}, {&meets, 'f'}, {&differs, 'r'}}) {
+        child->channel().say('o');
+        EXPECT_EQ(child->channel().hear(), outcome);
+    }
+    for (Child* child : {&first, &meets, &differs}) {
+        child->channel().say('e');
+        EXPECT_TRUE(child->succeeded());
+    }
 }
 
 TEST_P(EthdevLab, link_that_goes_down_is_seen_and_stale_frames_are_never_sent)
