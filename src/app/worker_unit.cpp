@@ -174,6 +174,18 @@ void WorkerUnit::transmit(packet::Packet&& packet, const wire::IpAddress& source
     output_.send(std::move(packet), neigh::AdjacencyIndex{path.id}, source, destination);
 }
 
+bool WorkerUnit::reserved(const wire::Endpoint& local) noexcept
+{
+    const auto found = context_.snapshot->services->classify(local.address, wire::protocol::tcp, local.port);
+    return found.service != nullptr;
+}
+
+bool WorkerUnit::udp_reserved(const wire::Endpoint& local) noexcept
+{
+    const auto found = context_.snapshot->services->classify(local.address, wire::protocol::udp, local.port);
+    return found.service != nullptr;
+}
+
 std::optional<wire::IpAddress> WorkerUnit::source_for(const wire::IpAddress& server) noexcept
 {
     const auto route = output_.find({}, server);

@@ -48,6 +48,8 @@ private:
     [[nodiscard]] packet::Packet allocate(Purpose purpose) noexcept override;
     void transmit(packet::Packet&& packet, const wire::IpAddress& source, const wire::IpAddress& destination,
                   tcp::Path path) noexcept override;
+    [[nodiscard]] bool reserved(const wire::Endpoint& local) noexcept override;
+    [[nodiscard]] bool udp_reserved(const wire::Endpoint& local) noexcept override;
     [[nodiscard]] std::optional<wire::IpAddress> source_for(const wire::IpAddress& server) noexcept override;
     void record_access(const proxy::AccessRecord& record) noexcept override;
     [[nodiscard]] std::uint64_t own_drops() noexcept override;

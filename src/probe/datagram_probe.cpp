@@ -52,8 +52,12 @@ tcp::Awaitable<Reason> probe_datagram(Shared& shared, const ServerCheck& check, 
     }
     tcp::Timer answer{shared.parts.loop.get_executor()};
     answer.expires_at(never);
-    const std::uint16_t local_port = shared.ports.take();
     const auto* udp = std::get_if<UdpProbe>(&check.method);
+    std::uint16_t local_port = shared.ports.take();
+    for (int attempt = 1; attempt < port_attempts && udp != nullptr && environment.udp_reserved({*source, local_port});
+         ++attempt) {
+        local_port = shared.ports.take();
+    }
     PendingDatagram pending;
     pending.server = check.target.address;
     pending.server_port = udp != nullptr ? check.target.port : std::uint16_t{0};

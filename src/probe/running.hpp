@@ -52,6 +52,9 @@ private:
     bool over_ = false;
 };
 
+/// A port whose last probe of the same server is still in TIME_WAIT, or that a service of ours has, is passed over.
+inline constexpr int port_attempts = 8;
+
 /// A datagram probe that waits for its answer.
 struct PendingDatagram {
     wire::IpAddress server;

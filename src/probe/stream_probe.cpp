@@ -15,9 +15,6 @@ using health::Reason;
 
 namespace {
 
-/// A port whose last probe of the same server is still in TIME_WAIT is passed over.
-constexpr int port_attempts = 8;
-
 tcp::ConnectionOptions connection_options()
 {
     tcp::ConnectionOptions options;

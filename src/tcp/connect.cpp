@@ -17,7 +17,7 @@ public:
     [[nodiscard]] bool is_free(std::uint16_t port) const noexcept override
     {
         return core_.table.find(local_, port, remote_.address, remote_.port) == nullptr &&
-               core_.listeners.find({local_, port}) == core_.listeners.end();
+               core_.listeners.find({local_, port}) == core_.listeners.end() && !core_.output.reserved({local_, port});
     }
 
 private:

@@ -38,6 +38,11 @@ public:
         sent.emplace_back(bytes.begin(), bytes.end());
     }
 
+    [[nodiscard]] bool reserved(const wire::Endpoint& local) noexcept override
+    {
+        return reserve_even_ports && local.port % 2 == 0;
+    }
+
     /// Gives the stack a packet that starts at its IP header, as a port would: parsed and verified, dropped when wrong.
     void receive(const std::vector<std::byte>& bytes)
     {
@@ -76,6 +81,7 @@ public:
     bool routed = true;
     bool starve = false;
     bool starve_data = false;
+    bool reserve_even_ports = false;
     std::size_t dropped = 0;
     std::size_t pool_empty = 0;
     std::deque<std::vector<std::byte>> sent;

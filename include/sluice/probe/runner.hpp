@@ -29,6 +29,8 @@ public:
     /// Whether the port that leads to this server is up.
     [[nodiscard]] virtual bool port_up(const wire::IpAddress& server) noexcept = 0;
 
+    /// Whether a UDP service of ours answers at this endpoint: no probe may be sent from there.
+    [[nodiscard]] virtual bool udp_reserved(const wire::Endpoint& local) noexcept = 0;
     /// Sends one UDP packet; false when it could not be sent for a reason of ours.
     [[nodiscard]] virtual bool send_udp(const wire::Endpoint& local, const wire::Endpoint& server,
                                         Bytes payload) noexcept = 0;

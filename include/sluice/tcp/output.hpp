@@ -36,6 +36,10 @@ public:
     /// count.
     virtual void transmit(packet::Packet&& packet, const wire::IpAddress& source, const wire::IpAddress& destination,
                           Path path) noexcept = 0;
+
+    /// Whether something of ours that the stack does not know answers at this endpoint (a forwarded service, say): no
+    /// connection may begin there, its answers would not come back.
+    [[nodiscard]] virtual bool reserved(const wire::Endpoint&) noexcept { return false; }
 };
 
 /// Tells whether a local port can be taken towards the remote endpoint in question.

@@ -133,7 +133,34 @@ INSTANTIATE_TEST_SUITE_P(layouts, Ownership,
                                     (std::get<2>(parameters.param) ? "_shared" : "");
                          });
 
-/// The control of the test above: when shards lead to the wrong worker, it must see that.
+/// The symptom: now and then a fetch failed, where services share an address with a port of ours. The server's answer
+/// went to the service whose port the connection had taken for its own.
+TEST(OwnPorts, connection_to_a_server_never_begins_at_a_port_that_a_service_has)
+{
+    std::string text = config;
+    for (int number = 0; number < 2000; ++number) {
+        const std::string line = "  - {name: raw" + std::to_string(number) +
+                                 ", listen: 192.0.2.11:" + std::to_string(9001 + number * 10) +
+                                 "/tcp, forward: {method: fullnat, pool: raw}}\n";
+        text.insert(text.find("pools:"), line);
+    }
+    NodeLab lab{{}, text, hosts()};
+    for (const char* server : {"192.0.2.21", "192.0.2.22"}) {
+        EXPECT_TRUE(lab.world.stack.listen({ip(server), 80}, {}, [&](tcp::Stream stream) {
+            asio::co_spawn(lab.world.loop.get_executor(), serve(std::move(stream)), asio::detached);
+        }));
+    }
+    Tally tally;
+    for (std::size_t number = 0; number < 150; ++number) {
+        asio::co_spawn(lab.world.loop.get_executor(),
+                       fetch(lab.world, {ip("192.0.2.10"), 0}, {ip("192.0.2.11"), 80}, number, tally), asio::detached);
+        EXPECT_TRUE(lab.run_until([&] { return tally.finished > number; }, std::chrono::seconds{10}));
+    }
+    EXPECT_EQ(tally.exact, 150U) << lab.drops();
+    EXPECT_EQ(lab.total(DropReason::no_flow), 0U) << lab.drops();
+}
+
+/// The control of the tests above: when shards lead to the wrong worker, it must see that.
 TEST(OwnershipControl, replies_that_reach_the_wrong_worker_are_noticed)
 {
     NodeLabOptions options;

@@ -303,6 +303,24 @@ TEST_F(Open, connect_without_route_or_port_fails_at_once_but_not_inside_the_call
     expect_nothing();
 }
 
+TEST_F(Open, connect_leaves_reserved_ports_alone)
+{
+    host().reserve_even_ports = true;
+    start_connect();
+    EXPECT_EQ(connect_error, boost::asio::error::address_in_use);
+    local.port = 0;
+    host().loop.start_turn();
+    for (int attempt = 0; attempt < 20; ++attempt) {
+        host().stack.async_connect(local, peer, {}, [](ErrorCode, Stream) {});
+    }
+    host().turn();
+    ASSERT_EQ(host().sent.size(), 20U);
+    for (const std::vector<std::byte>& syn : host().sent) {
+        EXPECT_EQ(load16(syn.data() + 20) % 2, 1);
+    }
+    host().sent.clear();
+}
+
 TEST_F(Open, simultaneous_open_establishes_both_ways)
 {
     start_connect();
