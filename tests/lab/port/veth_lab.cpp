@@ -154,6 +154,9 @@ bool Child::succeeded()
     int status = 0;
     const bool ended = process_ > 0 && ::waitpid(process_, &status, 0) == process_;
     process_ = -1;
+    if (ended && WIFSIGNALED(status)) {
+        ADD_FAILURE() << "the child was ended by signal " << WTERMSIG(status);
+    }
     return ended && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
