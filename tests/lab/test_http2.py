@@ -1,5 +1,6 @@
 """HTTP/2 to clients, from a live node: real clients, and frames that no real client sends."""
 
+import contextlib
 import time
 
 import h2.config
@@ -155,19 +156,21 @@ def test_stream_that_fails_leaves_its_connection_alone(site):
 
 def test_rapid_reset_ends_the_connection_and_nothing_else(site):
     """CVE-2023-44487: a client that opens and resets streams without end is cut off; others are served meanwhile."""
-    opened = 0
     with Client(site) as client:
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             for stream in range(1, 40001, 2):
                 client.connection.send_headers(stream, fields(method="GET", path="/hang"), end_stream=True)
                 client.connection.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)
                 client.flush()
-                opened += 1
-        except (BrokenPipeError, ConnectionResetError):
+        # The kernel may have taken all of it before the node's answer was there.
+        client.socket.settimeout(10)
+        try:
+            while client.socket.recv(65536):
+                pass
+        except ConnectionResetError:
             pass
-        except h2.exceptions.ProtocolError:
-            pass
-        assert opened < 20000, "20000 resets and still connected"
+        except TimeoutError:
+            pytest.fail("20000 resets and still connected")
     assert site.client.curl("-m", 10, f"http://{VIP}:8080/well").stdout == "origin /well\n"
 
 
