@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import random
+import statistics
 import time
 
 import pytest
@@ -17,12 +18,12 @@ from lab import BUILD, Lab, Node, run, wait_for_port, wait_until
 
 RELAY = os.path.join(BUILD, "lab_relay")
 SIZE = 10 << 20
-ROUNDS = 4
+ROUNDS = 5
 DROP, DUPLICATE, REORDER = 20, 10, 10  # of 1000 packets, each way, on either leg
 NODE = "192.0.2.11"
 LINUX = "192.0.2.12"
 WEB = "192.0.2.21"
-MOST = 3  # times what Linux takes
+MOST = 3  # times what Linux takes, in the middle of all rounds: a timeout more or less on either side is chance
 
 CONFIG = f"""
 memory: {{hugepages: off, size: 256MiB}}
@@ -125,4 +126,4 @@ def test_transfer_over_legs_with_faults_is_whole_and_keeps_up_with_linux(site, t
         for address, took in times.items():
             took.append(transfer(site, address))
     print(transfer.__name__, {address: [round(one, 2) for one in took] for address, took in times.items()})
-    assert sum(times[NODE]) <= MOST * sum(times[LINUX]), f"{times}\n{node.process.output()}"
+    assert statistics.median(times[NODE]) <= MOST * statistics.median(times[LINUX]), f"{times}\n{node.process.output()}"
