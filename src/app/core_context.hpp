@@ -2,6 +2,7 @@
 #pragma once
 
 #include "egress.hpp"
+#include "succession.hpp"
 
 #include <sluice/base/random.hpp>
 #include <sluice/control/snapshot.hpp>
@@ -18,6 +19,7 @@ struct Shared {
     handoff::Publication<control::Snapshot> publication;
     neigh::Adjacencies adjacencies;
     neigh::AddressStates address_states;
+    Succession succession;
     l4::ServerRegistry servers;
     HashKey secret; ///< Of this process: flow tables, sequence numbers
 

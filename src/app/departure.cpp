@@ -10,7 +10,27 @@ constexpr Duration answer_patience = std::chrono::seconds{2};
 /// Servers' replies to full-NAT flows that were on their way when the peer took over come back within this.
 constexpr Duration settle_time = std::chrono::milliseconds{200};
 
+std::size_t leaving_connections(Core& core) { return core.worker()->proxy().usage().leaving; }
+
+/// Those whose handshake or last bytes are on their way too.
+std::size_t accepted_connections(Core& core)
+{
+    const tcp::StackUsage usage = core.worker()->stack().usage();
+    return usage.accepted + usage.half_open;
+}
+
 } // namespace
+
+template <class Count>
+bool Departure::any_worker_has(Count count)
+{
+    for (const auto& core : node_.cores()) {
+        if (core->worker() != nullptr && ask(node_, core->index(), count).value_or(1) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
 
 void Departure::begin(Duration drain, Duration patience, TimePoint now)
 {
@@ -26,19 +46,12 @@ void Departure::begin(Duration drain, Duration patience, TimePoint now)
 
 Departure::State Departure::advance(TimePoint now)
 {
-    if (state_ == State::draining && (now >= deadline_ || !connections_left())) {
+    if (state_ == State::draining && (now >= deadline_ || !any_worker_has(leaving_connections))) {
         reset_and_hand_over(now);
     } else if (state_ == State::handing_over) {
-        const auto handover = ask(node_, node_.first_forwarder_core(),
-                                  [](Core& core) { return core.first_forwarder()->vrrp().handover_state(); });
-        if (handover == vrrp::HandoverState::done || handover == vrrp::HandoverState::idle) {
-            state_ = State::settling;
-            deadline_ = now + (handover == vrrp::HandoverState::done ? settle_time : Duration::zero());
-        } else if (handover == vrrp::HandoverState::failed || now >= deadline_) {
-            state_ = State::failed;
-        }
+        wait_for_peer(now);
     }
-    if (state_ == State::settling && now >= deadline_) {
+    if (state_ == State::settling && now >= settled_ && (now >= deadline_ || !any_worker_has(accepted_connections))) {
         state_ = State::done;
     }
     return state_;
@@ -53,21 +66,6 @@ void Departure::undrain()
     }
 }
 
-bool Departure::connections_left()
-{
-    for (const auto& core : node_.cores()) {
-        if (core->worker() == nullptr) {
-            continue;
-        }
-        const auto left =
-            ask(node_, core->index(), [](Core& on) { return on.worker()->proxy().usage().client_connections; });
-        if (left.value_or(1) != 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void Departure::reset_and_hand_over(TimePoint now)
 {
     state_ = State::handing_over;
@@ -76,7 +74,7 @@ void Departure::reset_and_hand_over(TimePoint now)
         if (core->worker() != nullptr) {
             // Waited for: the resets leave before the addresses do.
             static_cast<void>(ask(node_, core->index(), [](Core& on) {
-                on.worker()->proxy().abort_all();
+                on.worker()->proxy().abort_leaving();
                 return true;
             }));
         }
@@ -84,6 +82,20 @@ void Departure::reset_and_hand_over(TimePoint now)
     node_.post(node_.first_forwarder_core(), [patience = patience_](Core& core) {
         core.first_forwarder()->vrrp().handover(patience, core.context().now);
     });
+}
+
+void Departure::wait_for_peer(TimePoint now)
+{
+    const auto handover = ask(node_, node_.first_forwarder_core(),
+                              [](Core& core) { return core.first_forwarder()->vrrp().handover_state(); });
+    if (handover == vrrp::HandoverState::done || handover == vrrp::HandoverState::idle) {
+        state_ = State::settling;
+        const bool taken_over = handover == vrrp::HandoverState::done && patience_ != Duration::zero();
+        settled_ = taken_over ? now + settle_time : now;
+        deadline_ = taken_over ? now + farewell_time : now;
+    } else if (handover == vrrp::HandoverState::failed || now >= deadline_) {
+        state_ = State::failed;
+    }
 }
 
 } // namespace sluice::app

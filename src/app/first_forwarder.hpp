@@ -27,6 +27,9 @@ public:
     [[nodiscard]] vrrp::Manager& vrrp() noexcept { return vrrp_; }
 
 private:
+    void follow(std::string_view instance, const wire::IpAddress& predecessor) noexcept;
+    void end_farewell() noexcept;
+
     void send(std::uint8_t port, packet::Packet&& frame) noexcept override;
     void report(const neigh::Event& event) noexcept override;
 
@@ -43,6 +46,7 @@ private:
     vrrp::Manager vrrp_;
     std::shared_ptr<vrrp::Table> vrrp_table_;
     std::uint64_t generation_ = 0;
+    TimePoint farewell_until_ = never; ///< Addresses are marked `leaving` until then
 };
 
 } // namespace sluice::app

@@ -155,6 +155,19 @@ std::optional<DropReason> ForwarderUnit::refuse(Bytes frame, const wire::ParsedP
     return {};
 }
 
+/// A segment of a connection of before an address went to the peer: see Succession. What is sent to the virtual MAC is
+/// the peer's even if a switch delivers it here, and a new connection is the peer's in any case.
+bool ForwarderUnit::is_passed_back(Bytes frame, std::uint8_t port, const wire::ParsedPacket& parsed) const noexcept
+{
+    if (parsed.protocol != wire::protocol::tcp || parsed.is_fragment || (parsed.tcp_flags & wire::tcp_flag::syn) != 0 ||
+        wire::Ethernet{frame.data()}.destination() != table_->interface(port)->mac) {
+        return false;
+    }
+    const neigh::LocalAddress* address = table_->addresses.find(port, parsed.destination);
+    return address != nullptr &&
+           neigh::LocalAddresses::ownership(*address, context_.shared.address_states) == neigh::Ownership::leaving;
+}
+
 void ForwarderUnit::forward(packet::Packet&& packet, wire::ParsedPacket& parsed, bool ports_learned) noexcept
 {
     const l4::Verdict verdict = layer4_.process_handed_over(packet, parsed, ports_learned, context_.now);
@@ -196,6 +209,12 @@ void ForwarderUnit::act(packet::Packet&& packet, wire::ParsedPacket& parsed, con
         report_error(std::move(packet), parsed, verdict);
         return;
     case l4::Action::drop:
+        if (verdict.reason == DropReason::backup_address &&
+            is_passed_back(std::as_const(packet).bytes(), packet.port(), parsed)) {
+            context_.counters.count(Counter::segments_taken_back);
+            give_to_worker(std::move(packet), parsed, flow::shard_of_client(parsed.source, parsed.source_port));
+            return;
+        }
         context_.counters.drop(verdict.reason);
         packet.reset();
         return;

@@ -44,6 +44,7 @@ private:
     void process_burst(std::uint16_t port) noexcept;
     [[nodiscard]] std::optional<telemetry::DropReason> refuse(Bytes frame, const wire::ParsedPacket& parsed,
                                                               const neigh::Interface& interface) const noexcept;
+    [[nodiscard]] bool is_passed_back(Bytes frame, std::uint8_t port, const wire::ParsedPacket& parsed) const noexcept;
     void act(packet::Packet&& packet, wire::ParsedPacket& parsed, const l4::Verdict& verdict) noexcept;
     void transmit(packet::Packet&& packet, const wire::ParsedPacket& parsed, neigh::AdjacencyIndex adjacency) noexcept;
     void split(packet::Packet&& packet, const wire::ParsedPacket& parsed, const l4::Verdict& verdict) noexcept;

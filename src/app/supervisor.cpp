@@ -117,6 +117,10 @@ void Supervisor::take_events()
     node_->take_events([&](const telemetry::Event& event) {
         record(event);
         health_changed = health_changed || event.kind == telemetry::EventKind::health;
+        if (event.kind == telemetry::EventKind::vrrp && event.from.view() == vrrp::name(vrrp::State::active) &&
+            event.to.view() == vrrp::name(vrrp::State::backup)) {
+            bid_farewell(event.subject.view());
+        }
     });
     if (health_changed) {
         servers_changed();
@@ -164,6 +168,7 @@ void Supervisor::tick()
                 servers_changed();
             }
         }
+        reset_after_farewell(clock_.now());
         if (stopping_) {
             continue_stop();
         } else if (handover_done_) {
@@ -208,6 +213,9 @@ void Supervisor::check_links()
         links_[index] = up;
         record(telemetry::EventKind::port, port.name(), up ? "down" : "up", up ? "up" : "down", "link");
         node_->post(node_->first_forwarder_core(), [index, up](Core& core) {
+            if (up) {
+                core.first_forwarder()->neighbours().link_up(static_cast<std::uint8_t>(index), core.context().now);
+            }
             core.first_forwarder()->vrrp().set_tracked(
                 {vrrp::TrackedObject::Kind::port, static_cast<std::uint32_t>(index)}, up, core.context().now);
         });

@@ -89,6 +89,9 @@ private:
     void continue_handover();
     void end_handover(control::HandoverResult result);
     bool undo_handover();
+    /// A peer has taken over: connections to these addresses have a moment left (Succession).
+    void bid_farewell(std::string_view instance);
+    void reset_after_farewell(TimePoint now);
     void begin_stop();
     void continue_stop();
     void finish_stop();
@@ -136,6 +139,12 @@ private:
     bool stopping_ = false;
     bool standby_ = false;
     TimePoint stop_deadline_ = never;
+    struct Farewell {
+        std::string instance;
+        std::vector<wire::IpAddress> addresses;
+        TimePoint until{};
+    };
+    std::vector<Farewell> farewells_;
     std::optional<Departure> departure_;
     std::function<void(control::HandoverResult)> handover_done_; ///< Set while a handover is under way
 

@@ -86,6 +86,47 @@ bool Supervisor::undo_handover()
     return true;
 }
 
+void Supervisor::bid_farewell(std::string_view instance)
+{
+    const vrrp::Member* member = node_->current()->vrrp->find(instance);
+    if (member == nullptr) {
+        return;
+    }
+    const std::vector<wire::IpAddress>& addresses = member->parameters.addresses;
+    farewells_.push_back({std::string{instance}, addresses, clock_.now() + farewell_time});
+    for (const auto& core : node_->cores()) {
+        if (core->worker() != nullptr) {
+            node_->post(core->index(), [addresses](Core& on) {
+                for (const wire::IpAddress& address : addresses) {
+                    on.worker()->proxy().drain(address);
+                }
+            });
+        }
+    }
+}
+
+void Supervisor::reset_after_farewell(TimePoint now)
+{
+    std::erase_if(farewells_, [&](const Farewell& farewell) {
+        if (now < farewell.until) {
+            return false;
+        }
+        const vrrp::Member* member = node_->current()->vrrp->find(farewell.instance);
+        const bool back =
+            member != nullptr && static_cast<vrrp::State>(member->statistics.state.get()) == vrrp::State::active;
+        for (const auto& core : node_->cores()) {
+            if (core->worker() != nullptr && !back) {
+                node_->post(core->index(), [addresses = farewell.addresses](Core& on) {
+                    for (const wire::IpAddress& address : addresses) {
+                        on.worker()->stack().abort_address(address);
+                    }
+                });
+            }
+        }
+        return true;
+    });
+}
+
 void Supervisor::begin_stop()
 {
     spdlog::info("stopping: connections may finish for {} ms, then the addresses are handed over",
@@ -118,6 +159,15 @@ void Supervisor::continue_stop()
 
 void Supervisor::finish_stop()
 {
+    for (const auto& core : node_->cores()) {
+        if (core->worker() != nullptr) {
+            const auto reset = [](Core& on) {
+                on.worker()->proxy().abort_all();
+                return on.worker()->stack().abort_all();
+            };
+            static_cast<void>(ask(*node_, core->index(), reset, last_turns));
+        }
+    }
     const auto stop = [](Core& core) {
         core.first_forwarder()->vrrp().stop(core.context().now);
         return true;

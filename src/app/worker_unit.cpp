@@ -82,7 +82,9 @@ void WorkerUnit::receive(packet::Packet&& frame, const wire::ParsedPacket& parse
         }
     }
     if (parsed.protocol == wire::protocol::tcp) {
-        stack_.input(std::move(frame), parsed);
+        if (!context_.shared.succession.open(context_.now) || !pass_back(frame, parsed)) {
+            stack_.input(std::move(frame), parsed);
+        }
         return;
     }
     const Bytes bytes = std::as_const(frame).bytes();
@@ -97,6 +99,35 @@ void WorkerUnit::receive(packet::Packet&& frame, const wire::ParsedPacket& parse
         receive_icmp(bytes, parsed);
     }
     frame.reset();
+}
+
+/// A segment of a connection that the address's former owner still has goes there. True when it was taken.
+bool WorkerUnit::pass_back(packet::Packet& frame, const wire::ParsedPacket& parsed) noexcept
+{
+    if ((parsed.tcp_flags & wire::tcp_flag::syn) != 0 || stack_.has_connection(parsed)) {
+        return false;
+    }
+    const neigh::Table& table = *context_.snapshot->neighbours;
+    const neigh::LocalAddress* address = table.addresses.find(frame.port(), parsed.destination);
+    if (address == nullptr || !address->is_virtual) {
+        return false;
+    }
+    const neigh::AdjacencyIndex predecessor = context_.shared.succession.predecessor(address->place, context_.now);
+    const neigh::Adjacency node = context_.shared.adjacencies.use(predecessor);
+    const wire::MutableEthernet ethernet{frame.bytes().data()};
+    // What comes from there is nobody's: the reset is ours to send.
+    if (!predecessor || ethernet.source() == node.mac) {
+        return false;
+    }
+    if (!node.usable()) {
+        context_.counters.drop(DropReason::neighbour_failed);
+        frame.reset();
+        return true;
+    }
+    ethernet.set(node.mac, table.interface(frame.port())->mac, ethernet.type());
+    context_.counters.count(telemetry::Counter::segments_passed_back);
+    context_.egress.send(frame.port(), std::move(frame));
+    return true;
 }
 
 /// UDP to a port of ours that nobody has (RFC 1122 §4.1.3.1).

@@ -60,6 +60,7 @@ private:
                                  std::uint16_t sequence) noexcept override;
     void decided(const probe::ServerCheck& check, const health::Decision& decision) noexcept override;
 
+    [[nodiscard]] bool pass_back(packet::Packet& frame, const wire::ParsedPacket& parsed) noexcept;
     void refuse_datagram(std::uint8_t port, Bytes frame, const wire::ParsedPacket& parsed) noexcept;
     void receive_icmp(Bytes frame, const wire::ParsedPacket& parsed) noexcept;
 

@@ -71,27 +71,12 @@ Adjacency Adjacencies::read(AdjacencyIndex index) const noexcept
 Adjacency Adjacencies::use(AdjacencyIndex index) noexcept
 {
     const Adjacency result = read(index);
-    if (result.state == NeighbourState::stale) {
-        request(slots_[slot_of(index)], request_use);
-    }
-    return result;
-}
-
-void Adjacencies::heard(AdjacencyIndex index, const wire::MacAddress& source) noexcept
-{
-    const Adjacency known = read(index);
-    if (known.usable() && known.mac != source) {
-        request(slots_[slot_of(index)], request_verify);
-    }
-}
-
-void Adjacencies::request(Slot& slot, std::uint8_t bit) noexcept
-{
-    // Readers look before they write: a bit that is set already costs them no cache line transfer.
-    if ((slot.requests.load(std::memory_order_relaxed) & bit) == 0) {
-        slot.requests.fetch_or(bit, std::memory_order_relaxed);
+    // Readers look before they write: what is set already costs them no cache line transfer.
+    if (result.state == NeighbourState::stale && !used(slot_of(index))) {
+        slots_[slot_of(index)].used.store(true, std::memory_order_relaxed);
         attention_.store(true, std::memory_order_release);
     }
+    return result;
 }
 
 std::size_t Adjacencies::bucket_of(std::uint8_t port, const wire::IpAddress& address) const noexcept
@@ -142,7 +127,7 @@ AdjacencyIndex Adjacencies::insert(std::uint32_t slot, std::uint8_t port, const 
     const std::uint8_t generation = generation_of(to.word.load(std::memory_order_relaxed));
     to.key_high.store(address.high(), std::memory_order_release);
     to.key_low.store(address.low(), std::memory_order_release);
-    to.requests.store(0, std::memory_order_relaxed);
+    to.used.store(false, std::memory_order_relaxed);
     to.word.store(pack({}, generation, port, NeighbourState::incomplete), std::memory_order_release);
     std::size_t bucket = bucket_of(port, address);
     while (buckets_[bucket].load(std::memory_order_relaxed) != 0) {
@@ -192,15 +177,9 @@ void Adjacencies::publish(std::uint32_t slot, const wire::MacAddress& mac, Neigh
     slots_[slot].word.store(pack(mac, generation_of(word), unpack(word).port, state), std::memory_order_release);
 }
 
-bool Adjacencies::requested(std::uint32_t slot, std::uint8_t bit) const noexcept
-{
-    return (slots_[slot].requests.load(std::memory_order_relaxed) & bit) != 0;
-}
+bool Adjacencies::used(std::uint32_t slot) const noexcept { return slots_[slot].used.load(std::memory_order_relaxed); }
 
-void Adjacencies::clear_request(std::uint32_t slot, std::uint8_t bit) noexcept
-{
-    slots_[slot].requests.fetch_and(static_cast<std::uint8_t>(~bit), std::memory_order_relaxed);
-}
+void Adjacencies::clear_used(std::uint32_t slot) noexcept { slots_[slot].used.store(false, std::memory_order_relaxed); }
 
 bool Adjacencies::take_attention() noexcept
 {

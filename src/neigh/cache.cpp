@@ -22,7 +22,6 @@ constexpr Duration failed_time = std::chrono::seconds{20};
 constexpr Duration retry_time =
     std::chrono::seconds{1}; ///< A failed neighbour is asked for again by traffic after this
 constexpr Duration gateway_retry_time = std::chrono::seconds{5};
-constexpr Duration verify_spacing = std::chrono::seconds{1};
 
 /// Between half and one and a half of reachable_time (RFC 4861 §6.3.2), so that neighbours do not expire together.
 Duration spread_reachable_time(std::uint32_t slot) noexcept
@@ -184,7 +183,7 @@ void Cache::enter(std::uint32_t slot, NeighbourState state, TimePoint now) noexc
     case NeighbourState::stale:
         entry.decided = true;
         entry.state_deadline = entry.kept ? never : now + stale_time;
-        adjacencies_.clear_request(slot, Adjacencies::request_use);
+        adjacencies_.clear_used(slot);
         break;
     case NeighbourState::delay:
         entry.state_deadline = now + delay_time;
@@ -195,12 +194,7 @@ void Cache::enter(std::uint32_t slot, NeighbourState state, TimePoint now) noexc
         break;
     }
     adjacencies_.publish(slot, entry.mac, state);
-    arm(slot);
-}
-
-void Cache::arm(std::uint32_t slot) noexcept
-{
-    deadlines_.set(slot, std::min(entries_[slot].state_deadline, entries_[slot].verify_deadline));
+    deadlines_.set(slot, entry.state_deadline);
 }
 
 void Cache::ask(Entry& entry, bool everybody) noexcept
@@ -302,7 +296,7 @@ void Cache::keep(std::uint8_t port, const wire::IpAddress& address, TimePoint no
         entry.kept = true;
         if (entry.state == NeighbourState::stale) {
             entry.state_deadline = never;
-            arm(*slot);
+            deadlines_.set(*slot, entry.state_deadline);
         }
     }
 }
@@ -317,7 +311,7 @@ void Cache::release_kept(TimePoint now) noexcept
         entry.kept = false;
         if (entry.state == NeighbourState::stale) {
             entry.state_deadline = now + stale_time;
-            arm(slot);
+            deadlines_.set(slot, entry.state_deadline);
         }
     }
 }
@@ -334,34 +328,37 @@ void Cache::advance(TimePoint now) noexcept
         heed_readers(now);
     }
     while (deadlines_.next() <= now) {
-        const std::uint32_t slot = deadlines_.first();
-        Entry& entry = entries_[slot];
-        if (entry.verify_deadline <= now) {
-            entry.verify_deadline = never;
-            adjacencies_.clear_request(slot, Adjacencies::request_verify);
-            arm(slot);
-        }
-        if (entry.state_deadline <= now) {
-            expire(slot, now);
-        }
+        expire(deadlines_.first(), now);
     }
 }
 
 void Cache::heed_readers(TimePoint now) noexcept
 {
     for (std::uint32_t slot = 0; slot < entries_.size(); ++slot) {
-        Entry& entry = entries_[slot];
-        if (entry.state == NeighbourState::stale && adjacencies_.requested(slot, Adjacencies::request_use)) {
+        if (entries_[slot].state == NeighbourState::stale && adjacencies_.used(slot)) {
             enter(slot, NeighbourState::delay, now);
         }
+    }
+}
+
+void Cache::link_up(std::uint8_t port, TimePoint now) noexcept
+{
+    for (std::uint32_t slot = 0; slot < entries_.size(); ++slot) {
+        Entry& entry = entries_[slot];
+        if (entry.port != port) {
+            continue;
+        }
         const bool usable = entry.state >= NeighbourState::reachable && entry.state <= NeighbourState::probe;
-        if (usable && entry.verify_deadline == never && adjacencies_.requested(slot, Adjacencies::request_verify)) {
-            // Asking the MAC that we have would ask the wrong one: everybody is asked. The request stays set, and with
-            // it the readers quiet, until the spacing is over.
-            entry.verify_deadline = now + verify_spacing;
+        if (entry.kept && usable) {
+            // Asking the MAC that we have might ask the wrong one: everybody is asked.
             enter(slot, NeighbourState::probe, now);
             entry.asked = unicast_probes;
             ask(entry, true);
+        } else if (entry.kept && entry.state == NeighbourState::failed) {
+            enter(slot, NeighbourState::incomplete, now);
+            ask(entry, true);
+        } else if (entry.state == NeighbourState::reachable) {
+            enter(slot, NeighbourState::stale, now);
         }
     }
 }
@@ -379,7 +376,7 @@ void Cache::expire(std::uint32_t slot, TimePoint now) noexcept
             break;
         }
         entry.state_deadline = now + retransmit_interval;
-        arm(slot);
+        deadlines_.set(slot, entry.state_deadline);
         ask(entry, true);
         break;
     case NeighbourState::reachable:
@@ -414,7 +411,7 @@ void Cache::probe(std::uint32_t slot, TimePoint now) noexcept
         return;
     }
     entry.state_deadline = now + retransmit_interval;
-    arm(slot);
+    deadlines_.set(slot, entry.state_deadline);
     ask(entry, entry.asked >= unicast_probes);
 }
 

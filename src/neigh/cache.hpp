@@ -45,6 +45,9 @@ public:
     /// It has answered or failed since keep(); true too when it could not be kept.
     [[nodiscard]] bool decided(std::uint8_t port, const wire::IpAddress& address) const noexcept;
 
+    /// The port's link came up: other machines may be there. What was known is checked before it is trusted for long.
+    void link_up(std::uint8_t port, TimePoint now) noexcept;
+
     void advance(TimePoint now) noexcept;
     [[nodiscard]] TimePoint next_deadline() const noexcept { return deadlines_.next(); }
 
@@ -65,14 +68,12 @@ private:
         std::uint16_t last_packet = no_packet;
         TimePoint since{}; ///< Of the state
         TimePoint state_deadline = never;
-        TimePoint verify_deadline = never; ///< Readers' suspicions are heard again
     };
 
     [[nodiscard]] std::optional<std::uint32_t> slot_of(AdjacencyIndex neighbour) const noexcept;
     [[nodiscard]] std::optional<std::uint32_t> free_slot(std::uint8_t port) noexcept;
     void erase(std::uint32_t slot) noexcept;
     void enter(std::uint32_t slot, NeighbourState state, TimePoint now) noexcept;
-    void arm(std::uint32_t slot) noexcept;
     void ask(Entry& entry, bool everybody) noexcept;
     void expire(std::uint32_t slot, TimePoint now) noexcept;
     void probe(std::uint32_t slot, TimePoint now) noexcept;

@@ -120,6 +120,7 @@ void Neighbours::Implementation::link_up(std::uint8_t port, TimePoint now) noexc
         announce(port, own.address, interface->mac);
     }
     listener_.link_up(port, now);
+    cache_.link_up(port, now);
 }
 
 void Neighbours::Implementation::announce(std::uint8_t port, const wire::IpAddress& address,

@@ -18,6 +18,8 @@ Transport make_transport(tcp::Stream stream, const std::shared_ptr<const tls::Se
 
 /// How long a client may take to notice that we are done with it.
 constexpr Duration linger = std::chrono::seconds{2};
+/// A request that a client sent as soon as it was connected is here by then.
+constexpr Duration first_request_patience = std::chrono::seconds{1};
 
 } // namespace
 
@@ -28,6 +30,8 @@ ClientConnection::ClientConnection(Core& core_of_worker, ServiceRef service_of_l
       input{transport, core.blocks}, client{transport.tcp().remote_endpoint()}, local{transport.tcp().local_endpoint()}
 {
 }
+
+ClientConnection::~ClientConnection() { core.leaving -= leaving_ ? 1 : 0; }
 
 tcp::Awaitable<void> ClientConnection::run(std::unique_ptr<ClientConnection> self)
 {
@@ -110,25 +114,49 @@ tcp::Awaitable<bool> ClientConnection::speaks_http2()
         co_return secure->alpn() == "h2";
     }
     using http::http2::Preface;
-    input.deadline().expires_after((*service->plan())->timeouts.keepalive);
+    const TimePoint idle_until = time_after(core.parts.loop.now(), (*service->plan())->timeouts.keepalive);
     bool first = true;
     for (;;) {
         const Preface preface = http::http2::detect_preface(input.data());
-        if (preface != Preface::undecided || input.ended() || input.deadline().expired() || may_go()) {
+        if (preface != Preface::undecided || input.ended() || input.deadline().expired() ||
+            (may_go() && input.data().empty())) {
             input.deadline().expires_at(never);
             co_return preface == Preface::http2;
         }
-        if (!input.data().empty() && std::exchange(first, false)) {
+        if (input.data().empty()) {
+            expect_request(idle_until);
+        } else if (std::exchange(first, false)) {
             input.deadline().expires_after((*service->plan())->timeouts.header);
         }
         co_await input.more();
     }
 }
 
-void ClientConnection::drain() noexcept
+void ClientConnection::expect_request(TimePoint idle_until) noexcept
+{
+    input.deadline().expires_at(ending() ? std::min(idle_until, first_request_due_) : idle_until);
+}
+
+bool ClientConnection::may_go() const noexcept
+{
+    return ending() && (served_ || core.parts.loop.now() >= first_request_due_);
+}
+
+void ClientConnection::serve_once() noexcept
 {
     draining_ = true;
-    newcomer_ = false;
+    first_request_due_ = core.parts.loop.now() + first_request_patience;
+}
+
+void ClientConnection::drain() noexcept
+{
+    if (!leaving_) {
+        leaving_ = true;
+        ++core.leaving;
+    }
+    if (!draining_) {
+        serve_once();
+    }
     if (protocol_ != nullptr) {
         protocol_->drain();
     } else {

@@ -21,6 +21,9 @@ public:
     };
 
     ClientConnection(Core& core, ServiceRef service, tcp::Stream stream);
+    ClientConnection(const ClientConnection&) = delete;
+    ClientConnection& operator=(const ClientConnection&) = delete;
+    ~ClientConnection();
 
     Core& core;
     ServiceRef service;
@@ -32,15 +35,22 @@ public:
     /// Serves the connection to its end and destroys it.
     static tcp::Awaitable<void> run(std::unique_ptr<ClientConnection> self);
 
+    /// Takes what is under way, or a first request that is still on its way, to its end.
     void drain() noexcept;
     void abort() noexcept { transport.abort(); }
     void set_protocol(Protocol* protocol) noexcept { protocol_ = protocol; }
     /// This connection should not take another request.
     [[nodiscard]] bool ending() const noexcept { return draining_ || service->removed(); }
     /// Accepted while the worker drains: its first request is waited for and served, and told to close.
-    void serve_once() noexcept { draining_ = newcomer_ = true; }
+    void serve_once() noexcept;
+    /// drain() met it: it was accepted before.
+    [[nodiscard]] bool leaving() const noexcept { return leaving_; }
     /// While no request is at hand: the connection may be closed.
-    [[nodiscard]] bool may_go() const noexcept { return ending() && !newcomer_; }
+    [[nodiscard]] bool may_go() const noexcept;
+    /// The input is waited for until `idle_until`, or for a shorter time when the connection is ending.
+    void expect_request(TimePoint idle_until) noexcept;
+    /// From now on the connection has had what it was opened for.
+    void request_begins() noexcept { served_ = true; }
 
     [[nodiscard]] RequestContext context(TimePoint first_byte) const;
     /// A record for what never became a request.
@@ -54,8 +64,10 @@ private:
     [[nodiscard]] tcp::Awaitable<bool> speaks_http2();
 
     Protocol* protocol_ = nullptr;
+    TimePoint first_request_due_{}; ///< Since it is draining without having had one
     bool draining_ = false;
-    bool newcomer_ = false;
+    bool leaving_ = false;
+    bool served_ = false;
 };
 
 using ClientList = boost::intrusive::list<ClientConnection, boost::intrusive::constant_time_size<false>>;

@@ -70,8 +70,9 @@ struct Core {
     OutcomeCounters outcomes;
     std::size_t requests = 0;
     std::size_t plans_held = 0;
+    std::size_t leaving = 0; ///< Connections that a drain met
     bool draining = false;
-    bool stopping = false; ///< abort_all() was called: whatever fails now fails because of that.
+    bool stopping = false; ///< Connections were reset: whatever fails now fails because of that.
 };
 
 } // namespace sluice::proxy

@@ -7,6 +7,11 @@
 
 namespace sluice::proxy {
 
+[[nodiscard]] inline TimePoint time_after(TimePoint now, Duration wait) noexcept
+{
+    return wait == no_timeout ? never : now + wait;
+}
+
 class Deadline : private TimerNode {
 public:
     /// Called from the timers' turn; must only cancel operations or notify signals.
@@ -25,7 +30,7 @@ public:
             loop_.timers().arm(*this, when);
         }
     }
-    void expires_after(Duration after) noexcept { expires_at(after == no_timeout ? never : loop_.now() + after); }
+    void expires_after(Duration after) noexcept { expires_at(time_after(loop_.now(), after)); }
     void off() noexcept { when_ = never; }
     /// Whether the last deadline that was set has passed; remembered until another is set.
     [[nodiscard]] bool expired() const noexcept { return expired_; }

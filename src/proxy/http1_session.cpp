@@ -91,15 +91,16 @@ tcp::Awaitable<void> serve_http1(ClientConnection& connection)
     const IdleWatch watch{connection};
     Input& input = connection.input;
     for (;;) {
-        if (input.data().empty()) {
-            input.deadline().expires_after((*connection.service->plan())->timeouts.keepalive);
-            while (input.data().empty()) {
-                if (input.ended() || input.deadline().expired() || connection.may_go()) {
-                    co_return;
-                }
-                co_await input.more();
+        const tcp::Loop& loop = connection.core.parts.loop;
+        const TimePoint idle_until = time_after(loop.now(), (*connection.service->plan())->timeouts.keepalive);
+        while (input.data().empty()) {
+            if (input.ended() || loop.now() >= idle_until || connection.may_go()) {
+                co_return;
             }
+            connection.expect_request(idle_until);
+            co_await input.more();
         }
+        connection.request_begins();
         if (!co_await serve_requests(connection)) {
             co_return;
         }

@@ -31,7 +31,7 @@ PlanRef Worker::State::hold(const std::shared_ptr<const ServicePlan>& plan)
 
 void Worker::State::accept(const ServiceRef& service, tcp::Stream stream)
 {
-    if (client_count >= core.options.connection_limit || core.stopping) {
+    if (client_count >= core.options.connection_limit) {
         core.parts.counters.count(telemetry::Counter::connections_refused);
         stream.abort();
         return;
@@ -123,10 +123,29 @@ void Worker::drain() noexcept
     }
 }
 
+void Worker::drain(const wire::IpAddress& local) noexcept
+{
+    for (ClientConnection& client : state_->clients) {
+        if (client.local.address == local) {
+            client.drain();
+        }
+    }
+}
+
 void Worker::undrain() noexcept
 {
     state_->core.draining = false;
     state_->core.stopping = false;
+}
+
+void Worker::abort_leaving() noexcept
+{
+    state_->core.stopping = true;
+    for (ClientConnection& client : state_->clients) {
+        if (client.leaving()) {
+            client.abort();
+        }
+    }
 }
 
 void Worker::abort_all() noexcept
@@ -141,7 +160,7 @@ void Worker::abort_all() noexcept
 WorkerUsage Worker::usage() const noexcept
 {
     const Core& core = state_->core;
-    return {state_->client_count,  core.requests,      core.upstreams.connections(),
+    return {state_->client_count,  core.leaving,       core.requests,  core.upstreams.connections(),
             core.upstreams.idle(), core.blocks.lent(), core.plans_held};
 }
 

@@ -69,6 +69,7 @@ struct Core {
     Connection* dirty_last = nullptr;
     Connection* dead = nullptr;
     std::size_t connections = 0;
+    std::size_t accepted = 0;
     std::size_t half_open = 0;
     std::size_t time_wait = 0;
 

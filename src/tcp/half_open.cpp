@@ -130,6 +130,7 @@ Connection* promote(HalfOpen& record, Listener& listener, const Segment& segment
 
     connection.from = &listener;
     ++listener.connections;
+    ++core.accepted;
     begin_established(connection);
     core.count(Counter::tcp_passive_opens);
     return made;

@@ -235,6 +235,7 @@ void free_dead(Core& core) noexcept
         }
         --core.connections;
         if (connection->from != nullptr) {
+            --core.accepted;
             --connection->from->connections;
             free_if_unused(*connection->from);
         }

@@ -199,6 +199,11 @@ void Stack::input(packet::Packet&& packet, const wire::ParsedPacket& parsed) noe
     }
 }
 
+bool Stack::has_connection(const wire::ParsedPacket& parsed) const noexcept
+{
+    return core_->table.find(parsed.destination, parsed.destination_port, parsed.source, parsed.source_port) != nullptr;
+}
+
 bool Stack::icmp_error(const wire::IcmpError& error) noexcept { return icmp_error_arrives(*core_, error); }
 
 void Stack::flush() noexcept
@@ -287,7 +292,8 @@ std::size_t Stack::visit(std::size_t cursor, std::size_t limit,
 
 StackUsage Stack::usage() const noexcept
 {
-    return {core_->connections, core_->half_open, core_->time_wait, core_->buffers.used(), core_->buffers.cached()};
+    return {core_->connections, core_->accepted,       core_->half_open,
+            core_->time_wait,   core_->buffers.used(), core_->buffers.cached()};
 }
 
 } // namespace sluice::tcp

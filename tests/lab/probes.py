@@ -42,6 +42,28 @@ class Prober:
         return json.loads(self.process.output().splitlines()[-1])
 
 
+class Canary:
+    """Tells when the machine had no processor for a process like a node: then what was measured says nothing about the node."""
+
+    count = 0
+
+    def __init__(self, lab):
+        Canary.count += 1
+        self.process = lab.start(f"canary{Canary.count}", [*FOREGROUND, PROBER, "canary", "1000"])
+        wait_until(lambda: "started" in self.process.output(), 5, "the canary to start")
+        self.late = []
+
+    def stop(self):
+        if self.process.stop() != 0:
+            raise LabError(f"canary: {self.process.output()}")
+        self.late = json.loads(self.process.output().splitlines()[-1])["late"]
+
+    def delay_milliseconds(self, since=0.0, until=float("inf")):
+        """The longest that it waited for a processor between two moments."""
+        return max((1000 * (each["woke"] - each["due"]) for each in self.late if each["woke"] >= since and each["due"] <= until),
+                   default=0.0)
+
+
 def outage_milliseconds(seen, since, until):
     """The longest outage that began between two moments."""
     return max((1000 * (each["end"] - each["start"]) for each in seen["outages"] if since <= each["start"] <= until), default=0.0)

@@ -1,7 +1,10 @@
 """What a node's end costs its clients, and what a node under pressure must not do: move.
 
-Probed as a client sees it: a datagram every millisecond through full NAT, a new HTTP connection every ten milliseconds. Bounds
-on a median hold as they are; a single worst case gets twice its bound unless SLUICE_TEST_FULL=1 asks for a quiet machine.
+Probed as a client sees it: a datagram every millisecond through full NAT, a new HTTP connection every ten milliseconds. A canary
+tells when the machine had no processor for a process like a node. What was measured then is shown and does not count; where too
+little is left to judge by, the test says so instead of passing. A planned change may cost no connection on any machine.
+
+SLUICE_TEST_FULL=1 repeats everything as often as docs/high-availability.md says.
 """
 
 import contextlib
@@ -12,11 +15,12 @@ import time
 import pytest
 
 from lab import Lab, wait_until
-from probes import FOREGROUND, FULL, Prober, busy_loops, cpu_seconds, outage_milliseconds, state, transitions, wait_for_state
+from probes import (FOREGROUND, FULL, Canary, Prober, busy_loops, cpu_seconds, machine_seconds, outage_milliseconds, state, transitions,
+                    wait_for_state)
 from site_lab import ECHO_PORT, VIP, VIP6, Site
 
-LENIENCE = 1 if FULL else 2
-SLOW_ECHO_US = 10_000
+CPUS = len(os.sched_getaffinity(0))
+STARVED_MS = 10  # as long as the shortest interval of adverts: a node may then be late through no fault of its own
 
 
 @contextlib.contextmanager
@@ -43,54 +47,118 @@ def settle(site):
 
 
 @contextlib.contextmanager
-def probed(site):
+def probed(site, http_every=10):
     """Probes beside what is done inside; afterwards `seen` holds the results."""
     seen = {}
+    canary = Canary(site.lab)
     udp = Prober(site.client, "udp", VIP, ECHO_PORT, every=1)
-    http = Prober(site.client, "http", VIP, 80, every=10)
+    http = Prober(site.client, "http", VIP, 80, every=http_every)
     time.sleep(0.3)
     yield seen
     time.sleep(0.3)
     seen["udp"] = udp.stop()
     seen["http"] = http.stop()
+    canary.stop()
+    seen["canary"] = canary
 
 
 def moves(*nodes):
-    """Every transition of these nodes, for a message."""
-    return [(node.name, each) for node in nodes for each in transitions(node)]
+    """Every transition of each of these nodes until now."""
+    return {node.name: transitions(node) for node in nodes}
+
+
+def moved_since(before, *nodes):
+    return [(node.name, each) for node in nodes for each in transitions(node)[len(before[node.name]):]]
+
+
+def core_views(node):
+    return node.json("cores", check=False)["cores"]
+
+
+def counted(node, counter):
+    """A counter of a node, over its cores."""
+    return sum(core["counters"][counter + "_total"] for core in core_views(node))
 
 
 def show(title, **numbers):
     print(f"\n{title}: " + ", ".join(f"{name} {value}" for name, value in numbers.items()))
 
 
+class Rounds:
+    """Repeats something until it was seen often enough on a machine that had a processor for it."""
+
+    def __init__(self, wanted):
+        self.enough = wanted
+        self.quiet = []
+        self.starved = []
+
+    def wanted(self):
+        return len(self.quiet) < self.enough and len(self.quiet) + len(self.starved) < 2 * self.enough
+
+    def add(self, measured, delay_ms):
+        (self.starved if delay_ms > STARVED_MS else self.quiet).append(measured)
+
+    def judged(self):
+        """What may be judged; the test is skipped when that is less than half of what was wanted."""
+        if 2 * len(self.quiet) < self.enough:
+            pytest.skip(f"the machine was too busy to judge: {len(self.quiet)} of {self.enough} rounds undisturbed; others: {self.starved}")
+        return self.quiet
+
+
+class PlannedChanges:
+    """What changes that were asked for cost: no connection, whatever the machine does, and two probes at most."""
+
+    def __init__(self, wanted):
+        self.rounds = Rounds(wanted)
+        self.connections_failed = []
+
+    def wanted(self):
+        return self.rounds.wanted()
+
+    def add(self, *changes):
+        """One round: (title, what was seen) of each change."""
+        for title, seen in changes:
+            show(title, udp_lost=seen["udp"]["failed"], http_failed=seen["http"]["failed"], of=seen["http"]["attempts"],
+                 reasons=seen["http"]["reasons"], p99_us=seen["udp"]["p99_us"], starved_ms=round(seen["canary"].delay_milliseconds(), 1),
+                 outages=[(each["failed"], round(1000 * (each["end"] - each["start"]))) for each in seen["http"]["outages"]])
+            if seen["http"]["failed"]:
+                self.connections_failed.append((title, seen["http"]["reasons"]))
+        self.rounds.add([(title, seen["udp"]["failed"]) for title, seen in changes],
+                        max(seen["canary"].delay_milliseconds() for _, seen in changes))
+
+    def judge(self):
+        assert not self.connections_failed, self.connections_failed
+        for measured in self.rounds.judged():
+            for title, lost in measured:
+                assert lost <= 2, f"{title}: {lost} probes lost"
+
+
 @pytest.mark.parametrize("driver", ["af_xdp", "af_packet"] if FULL else ["af_xdp"])
 def test_node_that_dies_costs_forty_milliseconds(driver):
     """SIGKILL and link down of the active node, again and again; it comes back and preempts in between."""
-    rounds = 20 if FULL else 5
-    kills = []
+    rounds = Rounds(20 if FULL else 5)
     with started_pair(driver) as site:
         first, second = site.nodes
-        with probed(site) as seen:
-            for _ in range(rounds):
-                settle(site)
-                time.sleep(0.5)
-                kills.append(time.monotonic())
+        while rounds.wanted():
+            with probed(site) as seen:
+                kill = time.monotonic()
                 first.kill()
                 wait_for_state(second, "active", 5)
-                time.sleep(0.5)
-                first.plug()
-                first.start(wrapper=FOREGROUND)
+            udp = outage_milliseconds(seen["udp"], kill - 0.05, kill + 0.4)
+            http = outage_milliseconds(seen["http"], kill - 0.1, kill + 0.4)
+            starved = seen["canary"].delay_milliseconds(kill - 0.05, kill + 0.15)
+            show(f"node death over {driver}", udp_ms=round(udp, 1), http_ms=round(http), starved_ms=round(starved, 1))
+            rounds.add((udp, http), starved)
+            first.plug()
+            first.start(wrapper=FOREGROUND)
             settle(site)
-    udp = [outage_milliseconds(seen["udp"], kill - 0.05, kill + 0.4) for kill in kills]
-    http = [outage_milliseconds(seen["http"], kill - 0.1, kill + 0.4) for kill in kills]
-    show(f"node death over {driver}, {rounds} times", udp_ms=[round(each, 1) for each in udp], udp_median=statistics.median(udp),
-         udp_worst=max(udp), http_ms=[round(each) for each in http], late_ms=1000 * seen["udp"]["late_seconds"])
+    udp, http = zip(*rounds.judged())
+    show(f"node death over {driver}, {len(udp)} times", udp_median=round(statistics.median(udp), 1), udp_worst=round(max(udp), 1),
+         http_median=round(statistics.median(http)), http_worst=round(max(http)))
     assert min(udp) > 5, "a node died and nobody noticed: the probes did not go through it"
     assert statistics.median(udp) <= 40
-    assert max(udp) <= 60 * LENIENCE
-    assert statistics.median(http) <= 100
-    assert max(http) <= 100 * LENIENCE
+    assert max(udp) <= 60
+    assert max(http) <= 100
 
 
 def test_node_that_dies_at_the_default_interval_costs_four_adverts():
@@ -102,55 +170,66 @@ def test_node_that_dies_at_the_default_interval_costs_four_adverts():
             wait_for_state(second, "active", 5)
             time.sleep(0.5)
     gap = outage_milliseconds(seen["udp"], kill - 0.1, kill + 0.4)
-    show("node death at 100 ms adverts", udp_ms=gap)
-    assert 150 < gap <= 400
+    show("node death at 100 ms adverts", udp_ms=round(gap))
+    assert 150 < gap <= 400 + seen["canary"].delay_milliseconds(kill, kill + 0.5)
 
 
 @pytest.mark.parametrize("advert", ["10ms", "100ms"])
-def test_graceful_stop_loses_two_probes_at_most(advert):
-    lost, measured = [], []
-    wanted = 5 if FULL else 3
+def test_graceful_stop_loses_no_connection_and_two_probes_at_most(advert):
+    changes = PlannedChanges(5 if FULL else 3)
     with started_pair(advert=advert, stop="{drain: 500ms, timeout: 10s}") as site:
         first, second = site.nodes
-        for _ in range(2 * wanted):
-            with probed(site) as seen:
+        while changes.wanted():
+            with probed(site) as stop:
                 assert first.stop() == 0
                 wait_for_state(second, "active", 5)
-            measured.append(seen["udp"]["failed"])
-            # A machine on which an echo takes so long is busy with something else: a quieter moment is waited for.
-            if seen["udp"]["p99_us"] < SLOW_ECHO_US:
-                lost.append(seen["udp"]["failed"])
-            show("graceful stop", advert=advert, udp_lost=seen["udp"]["failed"], http_failed=seen["http"]["failed"],
-                 http_reasons=seen["http"]["reasons"], http_outages=seen["http"]["outages"])
-            if len(lost) == wanted:
-                break
-            first.start(wrapper=FOREGROUND)
-            settle(site)
-    lost = lost or measured
-    assert statistics.median(lost) <= 2, lost
-    assert max(lost) <= 2 * LENIENCE, lost
+            with probed(site) as back:
+                first.start(wrapper=FOREGROUND)
+                settle(site)
+            changes.add((f"graceful stop at {advert}", stop), (f"return and preemption at {advert}", back))
+    changes.judge()
 
 
-def test_handover_and_back_lose_two_probes_at_most():
+@pytest.mark.parametrize("advert", ["10ms", "100ms"])
+def test_handover_and_back_lose_no_connection_and_two_probes_at_most(advert):
+    changes = PlannedChanges(10 if FULL else 3)
+    with started_pair(advert=advert, stop="{drain: 500ms, timeout: 10s}") as site:
+        first, second = site.nodes
+        while changes.wanted():
+            with probed(site) as away:
+                first.ctl("handover", "--timeout", "3s")
+                wait_for_state(second, "active", 5)
+                wait_for_state(first, "backup", 5)
+            with probed(site) as stays:
+                time.sleep(1)
+            assert state(second) == "active", "a node that gave its addresses away took them back unasked"
+            with probed(site) as back:
+                first.ctl("handover", "--undo")
+                settle(site)
+            changes.add((f"handover at {advert}", away), ("standby", stays), (f"handover --undo at {advert}", back))
+    changes.judge()
+
+
+def test_handover_loses_none_of_a_thousand_connections_a_second():
+    """So many that some are always half done when the addresses move: the new owner passes these back to the old one."""
+    changes = PlannedChanges(5 if FULL else 2)
     with started_pair(advert="100ms", stop="{drain: 500ms, timeout: 10s}") as site:
         first, second = site.nodes
-        with probed(site) as away:
-            first.ctl("handover", "--timeout", "3s")
-            wait_for_state(second, "active", 5)
-            wait_for_state(first, "backup", 5)
-        with probed(site) as stays:
-            time.sleep(1)
-        assert state(second) == "active", "a node that gave its addresses away took them back unasked"
-        with probed(site) as back:
-            first.ctl("handover", "--undo")
-            wait_for_state(first, "active", 5)
-            wait_for_state(second, "backup", 5)
-        for title, seen in (("away", away), ("stays", stays), ("back", back)):
-            show(f"handover {title}", udp_lost=seen["udp"]["failed"], http_failed=seen["http"]["failed"],
-                 http_reasons=seen["http"]["reasons"])
-    assert away["udp"]["failed"] <= 2 * LENIENCE
-    assert stays["udp"]["failed"] == 0
-    assert back["udp"]["failed"] <= 2 * LENIENCE
+        passed = sum(counted(node, "segments_passed_back") for node in site.nodes)
+        taken = sum(counted(node, "segments_taken_back") for node in site.nodes)
+        while changes.wanted():
+            with probed(site, http_every=1) as away:
+                first.ctl("handover", "--timeout", "3s")
+                wait_for_state(second, "active", 5)
+            with probed(site, http_every=1) as back:
+                first.ctl("handover", "--undo")
+                settle(site)
+            changes.add(("handover", away), ("handover --undo", back))
+        passed = sum(counted(node, "segments_passed_back") for node in site.nodes) - passed
+        taken = sum(counted(node, "segments_taken_back") for node in site.nodes) - taken
+        show("of connections half done", segments_passed_back=passed, segments_taken_back=taken)
+    changes.judge()
+    assert 0 < taken <= passed
 
 
 def test_killed_process_leaves_the_address_silent_and_a_restart_serves():
@@ -202,21 +281,21 @@ def test_busy_machine_moves_nothing():
     duration = 60 if FULL else 15
     with started_pair(advert="100ms", wrapper=()) as slow, started_pair(advert="10ms", wrapper=()) as fast:
         keepalived = keepalived_pair(slow.lab)
-        before = {name: moves(*site.nodes) for name, site in (("slow", slow), ("fast", fast))}
+        before = {site: moves(*site.nodes) for site in (slow, fast)}
         takeovers_before = keepalived()
         with busy_loops(6):
             time.sleep(duration)
-        moved = {name: moves(*site.nodes)[len(before[name]):] for name, site in (("slow", slow), ("fast", fast))}
-        takeovers = [each for _, each in moved["fast"] if each.after == "active" and each.instance == "public"]
+        moved = {site: moved_since(before[site], *site.nodes) for site in (slow, fast)}
+        takeovers = [each for _, each in moved[fast] if each.after == "active" and each.instance == "public"]
         theirs = keepalived() - takeovers_before
-        show(f"six busy loops for {duration} s", at_100ms=len(moved["slow"]), at_10ms=len(takeovers), keepalived_at_10ms=theirs)
-    assert not moved["slow"], moved["slow"]
+        show(f"six busy loops for {duration} s", at_100ms=len(moved[slow]), at_10ms=len(takeovers), keepalived_at_10ms=theirs)
+    assert not moved[slow], moved[slow]
     # A few seconds are a small sample of rare events; a minute is one to compare.
-    assert len(takeovers) < (max(theirs, 1) if FULL else theirs + 4), f"{moved['fast']}; Keepalived: {theirs}"
+    assert len(takeovers) < (max(theirs, 1) if FULL else theirs + 4), f"{moved[fast]}; Keepalived: {theirs}"
 
 
 def test_storm_of_rsa_handshakes_moves_nothing():
-    """Full RSA-2048 handshakes at saturation with 10 ms adverts."""
+    """Full RSA-2048 handshakes, more than the node's cores can do, with 10 ms adverts."""
     duration = 30 if FULL else 10
 
     def use_rsa(site):
@@ -227,20 +306,25 @@ def test_storm_of_rsa_handshakes_moves_nothing():
 
     with started_pair(advert="10ms", prepare=use_rsa) as site:
         first = site.nodes[0]
-        before = len(moves(*site.nodes))
-        used = cpu_seconds(first.sluice_pid())
-        clients = [site.client.start(f"storm{number}", *FOREGROUND, "openssl", "s_time", "-connect", f"{VIP}:443", "-new", "-time", duration)
-                   for number in range(4)]
-        time.sleep(duration + 0.5)
-        used = cpu_seconds(first.sluice_pid()) - used
+        before = moves(*site.nodes)
+        clients = [site.client.start(f"storm{number}", *FOREGROUND, "openssl", "s_time", "-connect", f"{VIP}:443", "-new", "-time", duration + 2)
+                   for number in range(8 * CPUS)]
+        time.sleep(1)
+        started, used, everybody = time.monotonic(), cpu_seconds(first.sluice_pid()), machine_seconds()
+        busy = [core["busy_seconds_total"] for core in core_views(first)]
+        time.sleep(duration)
+        busy = [core["busy_seconds_total"] - earlier for core, earlier in zip(core_views(first), busy)]
+        passed = time.monotonic() - started
+        used, everybody = cpu_seconds(first.sluice_pid()) - used, machine_seconds() - everybody
+        moved = moved_since(before, *site.nodes)
         for client in clients:
             client.wait(60)
         counts = [int(line.split()[0]) for client in clients for line in client.output().splitlines() if "real seconds" in line]
-        moved = moves(*site.nodes)[before:]
-        show(f"RSA-2048 for {duration} s", handshakes_per_second=sum(counts) / duration, node_cores=round(used / duration, 2),
-             transitions=len(moved))
+        show(f"RSA-2048 for {duration} s", handshakes_per_second=round(sum(counts) / (duration + 2)), node_processors=round(used / passed, 2),
+             cores_busy=[round(each / passed, 2) for each in busy], machine=round(everybody / passed / CPUS, 2), transitions=len(moved))
     assert len(counts) == len(clients), [client.output() for client in clients]
-    assert sum(counts) > 20 * duration, "that is no storm"
+    assert min(busy) > 0.9 * passed, f"a core had time left: {busy} of {passed} s"
+    assert everybody > 0.95 * CPUS * passed, "the machine had time left: that is no saturation"
     assert not moved, moved
 
 
@@ -269,4 +353,4 @@ def test_neighbours_that_change_their_mac_cost_a_retransmission_at_most():
             show(f"{changing.name} changed its MAC", download_s=round(took, 2))
             with open(received, "rb") as file:
                 assert file.read() == content
-            assert took < 2 + 1.5 * LENIENCE, "8 MiB at 4 MiB/s take 2 s"
+            assert took < 2 + 3, "8 MiB at 4 MiB/s take 2 s"

@@ -55,9 +55,6 @@ public:
     [[nodiscard]] Adjacency read(AdjacencyIndex index) const noexcept;
     /// The neighbour's handle, or nobody: then the packet goes to the first forwarder, which resolves.
     [[nodiscard]] AdjacencyIndex find(std::uint8_t port, const wire::IpAddress& address) const noexcept;
-    /// A frame of this neighbour's came from `source`. When that is not the MAC known, the first forwarder asks again
-    /// at once, at most once a second per neighbour: a router replaced in silence is noticed by its first frame.
-    void heard(AdjacencyIndex index, const wire::MacAddress& source) noexcept;
 
     [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
     /// Key of a slot, for `sluicectl neighbours`; false when the slot is free or was changing.
@@ -70,22 +67,19 @@ private:
         std::atomic<std::uint64_t> word{0}; ///< mac 48 | generation 8 | port 5 | state 3
         std::atomic<std::uint64_t> key_high{0};
         std::atomic<std::uint64_t> key_low{0};
-        std::atomic<std::uint8_t> requests{0}; ///< request_* bits, set by readers, cleared by the first forwarder
+        std::atomic<bool> used{false}; ///< While stale: set by readers, cleared by the first forwarder
     };
-    static constexpr std::uint8_t request_use = 1;
-    static constexpr std::uint8_t request_verify = 2;
 
     // ---- First forwarder only ----
     AdjacencyIndex insert(std::uint32_t slot, std::uint8_t port, const wire::IpAddress& address) noexcept;
     void erase(std::uint32_t slot) noexcept;
     void publish(std::uint32_t slot, const wire::MacAddress& mac, NeighbourState state) noexcept;
-    [[nodiscard]] bool requested(std::uint32_t slot, std::uint8_t bit) const noexcept;
-    void clear_request(std::uint32_t slot, std::uint8_t bit) noexcept;
+    [[nodiscard]] bool used(std::uint32_t slot) const noexcept;
+    void clear_used(std::uint32_t slot) noexcept;
     [[nodiscard]] AdjacencyIndex handle_of(std::uint32_t slot) const noexcept;
     [[nodiscard]] bool take_attention() noexcept;
 
     [[nodiscard]] std::size_t bucket_of(std::uint8_t port, const wire::IpAddress& address) const noexcept;
-    void request(Slot& slot, std::uint8_t bit) noexcept;
 
     HashKey key_;
     std::size_t capacity_;

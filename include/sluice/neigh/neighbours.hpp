@@ -67,7 +67,8 @@ public:
     /// VRRP: one gratuitous ARP or unsolicited neighbour advertisement from `mac`.
     void announce(std::uint8_t port, const wire::IpAddress& address, const wire::MacAddress& mac) noexcept;
 
-    /// The port's link came up: neighbours and switches may have forgotten us.
+    /// The port's link came up: neighbours and switches may have forgotten us, and other machines may be there. Own
+    /// addresses are announced, groups reported, gateways asked for, other neighbours checked when they are used.
     void link_up(std::uint8_t port, TimePoint now) noexcept;
 
     /// Runs what is due, and what readers asked for. Call it every turn: without work it costs two loads.

@@ -36,8 +36,9 @@ struct Interface {
 /// The interface with a link-local address appended when it has none: neighbour discovery speaks from it.
 [[nodiscard]] Interface with_link_local(Interface interface);
 
-/// How an address is held here. `backup`: a virtual address of ours that the peer holds; met with silence.
-enum class Ownership : std::uint8_t { absent, backup, active };
+/// How an address is held here. `backup`: a virtual address of ours that the peer holds; met with silence. `leaving`:
+/// the same, but connections of before still end here, with the segments that the peer passes back.
+enum class Ownership : std::uint8_t { absent, backup, active, leaving };
 
 struct Limits {
     std::size_t neighbours_per_port = 1024;

@@ -48,6 +48,7 @@ struct WorkerParts {
 
 struct WorkerUsage {
     std::size_t client_connections = 0;
+    std::size_t leaving = 0;  ///< Those among them that a drain met
     std::size_t requests = 0; ///< In progress, tunnels included
     std::size_t upstream_connections = 0;
     std::size_t upstream_idle = 0;
@@ -80,12 +81,17 @@ public:
     /// of a service that is gone finish what they do. False when an endpoint could not be listened on.
     bool apply(const ProxyPlan& plan);
 
-    /// No new connections and requests: HTTP/1.1 responses say `Connection: close`, HTTP/2 connections get GOAWAY, idle
-    /// ones are closed. Listeners go on accepting: who still arrives here is served, one request a connection.
+    /// No new requests: HTTP/1.1 responses say `Connection: close`, HTTP/2 connections get GOAWAY, idle ones are closed
+    /// (those that have had no request yet a second later: it may be on its way). Listeners go on accepting: who still
+    /// arrives here is served, one request a connection.
     void drain() noexcept;
-    /// Back to normal after a handover that nobody took.
+    /// The same for the connections to one of our addresses, without a word about those that come later.
+    void drain(const wire::IpAddress& local) noexcept;
+    /// Back to normal after a handover.
     void undrain() noexcept;
-    /// Resets what is still open. Requests are recorded with `stopped`.
+    /// Resets what drain() has met and is still open; requests are recorded with `stopped`. Who came later is served.
+    void abort_leaving() noexcept;
+    /// Resets all that is open.
     void abort_all() noexcept;
 
     [[nodiscard]] WorkerUsage usage() const noexcept;

@@ -62,6 +62,7 @@ struct ConnectionInfo {
 /// Everything that the stack holds; all zero (except the totals of `buffer_bytes_cached`) when nothing is open.
 struct StackUsage {
     std::size_t connections = 0; ///< Control blocks, those whose stream is still held included
+    std::size_t accepted = 0;    ///< Those among them that a peer opened
     std::size_t half_open = 0;
     std::size_t time_wait = 0;
     std::size_t buffer_bytes = 0; ///< Send and receive buffers in use
@@ -84,6 +85,9 @@ public:
     /// One received TCP segment, checksums verified, reassembled, for an address of ours. `parsed` counts its offsets
     /// from the first byte of `packet`. Handlers that it makes ready run later.
     void input(packet::Packet&& packet, const wire::ParsedPacket& parsed) noexcept;
+
+    /// Whether input() would find a connection (half-open and in TIME_WAIT too) for this segment.
+    [[nodiscard]] bool has_connection(const wire::ParsedPacket& parsed) const noexcept;
 
     /// An ICMP error about a TCP segment of ours (RFC 5927: checked against the sequence numbers in flight). True when
     /// it matched a connection.

@@ -1,12 +1,16 @@
 // What a client misses, to the millisecond:
 //
 //     lab_prober udp|http ADDRESS PORT INTERVAL_US
+//     lab_prober canary INTERVAL_US
 //
 // `udp` sends a numbered datagram to an echo every interval; `http` opens a new connection for one request every
 // interval. SIGTERM ends it; one JSON object tells when (seconds of CLOCK_MONOTONIC) nothing succeeded. An outage
 // begins with the start of the first attempt that failed and ends with the start of the next one that succeeded, so
 // neither a slow echo nor a slow answer lengthens it. It runs in real time if it may: a probe that was not sent shows
 // nothing.
+//
+// `canary` only wakes up every interval, with the priority it was started with, and tells when that was late: then the
+// machine had no processor for whoever is measured either.
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
@@ -356,20 +360,50 @@ private:
     std::map<std::size_t, Connection> connections_; ///< By attempt, so oldest first
 };
 
+void sleep_until(Nanoseconds time) noexcept
+{
+    const timespec when{time / 1'000'000'000, time % 1'000'000'000};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, nullptr);
+}
+
+int watch_machine(Nanoseconds interval)
+{
+    constexpr Nanoseconds noteworthy = 2 * millisecond;
+    std::puts("started");
+    std::fflush(stdout);
+    std::string late;
+    for (Nanoseconds due = monotonic(); stopping == 0;) {
+        sleep_until(due);
+        const Nanoseconds now = monotonic();
+        if (now - due > noteworthy && stopping == 0) {
+            std::array<char, 96> text{};
+            std::snprintf(text.data(), text.size(), R"(%s{"due": %.6f, "woke": %.6f})", late.empty() ? "" : ", ",
+                          seconds(due), seconds(now));
+            late += text.data();
+        }
+        due = std::max(due + interval, now);
+    }
+    std::printf("{\"late\": [%s]}\n", late.c_str());
+    return 0;
+}
+
 } // namespace
 
 int main(int argc, char** argv)
 {
     Target target;
     const std::string_view kind = argc == 5 ? argv[1] : "";
-    if ((kind != "udp" && kind != "http") || !parse(argv[2], std::atoi(argv[3]), target) || std::atoi(argv[4]) <= 0) {
-        std::fputs("usage: lab_prober udp|http ADDRESS PORT INTERVAL_US\n", stderr);
-        return 64;
-    }
     struct sigaction action {};
     action.sa_handler = [](int) { stopping = 1; };
     sigaction(SIGTERM, &action, nullptr);
     sigaction(SIGINT, &action, nullptr);
+    if (argc == 3 && std::string_view{argv[1]} == "canary" && std::atoll(argv[2]) > 0) {
+        return watch_machine(std::atoll(argv[2]) * 1000);
+    }
+    if ((kind != "udp" && kind != "http") || !parse(argv[2], std::atoi(argv[3]), target) || std::atoi(argv[4]) <= 0) {
+        std::fputs("usage: lab_prober udp|http ADDRESS PORT INTERVAL_US | canary INTERVAL_US\n", stderr);
+        return 64;
+    }
     const sched_param priority{20};
     const bool realtime = sched_setscheduler(0, SCHED_FIFO, &priority) == 0;
     std::puts("started");

@@ -244,32 +244,28 @@ TEST_F(States, new_mac_in_a_request_to_us_moves_it_and_is_answered)
         ElementsAre("02:00:00:00:00:11>02:00:00:00:00:aa arp reply 192.0.2.1 tell 192.0.2.11 is 02:00:00:00:00:11"));
 }
 
-TEST_F(States, frame_from_another_mac_asks_everybody_at_once_and_at_most_once_a_second)
+TEST_F(States, link_up_announces_us_and_lets_the_next_use_check_a_neighbour)
 {
     const AdjacencyIndex index = resolved4();
-    for (int frame = 0; frame < 100; ++frame) {
-        bench.adjacencies.heard(index, other_mac);
-        bench.run(1ms);
-    }
-    EXPECT_THAT(bench.sent(), ElementsAre(ask4));
+    bench.neighbours.link_up(0, bench.now);
+    bench.run(1ms);
+    const std::vector<std::string> sent = bench.sent();
+    EXPECT_THAT(sent, testing::Contains(testing::HasSubstr("arp who-has 192.0.2.11 tell 192.0.2.11")));
+    EXPECT_THAT(sent, testing::Contains(testing::HasSubstr("advertisement 2001:db8::11")));
+    EXPECT_THAT(sent, testing::Not(testing::Contains(testing::HasSubstr("192.0.2.100")))) << "VRRP announces these";
+    EXPECT_EQ(bench.adjacencies.use(index).state, NeighbourState::stale);
     EXPECT_EQ(bench.adjacencies.read(index).mac, peer_mac);
-    answer4(other_mac);
-    EXPECT_EQ(bench.adjacencies.read(index).mac, other_mac);
-    EXPECT_EQ(bench.state("192.0.2.1"), NeighbourState::reachable);
-    for (int frame = 0; frame < 3000; ++frame) { // Two routers, one address: somebody else's frames go on.
-        bench.adjacencies.heard(index, peer_mac);
-        bench.run(1ms);
-        answer4(other_mac);
-    }
-    EXPECT_LE(bench.sent().size(), 4U);
+    bench.run(6s);
+    EXPECT_THAT(bench.sent(), testing::Contains(ask4_unicast));
 }
 
-TEST_F(States, frame_from_the_known_mac_asks_nothing)
+TEST_F(States, link_up_of_another_port_asks_nothing)
 {
     const AdjacencyIndex index = resolved4();
-    bench.adjacencies.heard(index, peer_mac);
-    bench.run(1s);
+    bench.neighbours.link_up(1, bench.now);
+    bench.run(1ms);
     EXPECT_THAT(bench.sent(), IsEmpty());
+    EXPECT_EQ(bench.adjacencies.read(index).state, NeighbourState::reachable);
 }
 
 struct AdvertisementRow {
@@ -352,6 +348,29 @@ TEST(Gateways, are_asked_for_at_start_and_decide_readiness)
     EXPECT_FALSE(bench.neighbours.gateways_decided());
     bench.run(3s); // The other one does not answer.
     EXPECT_TRUE(bench.neighbours.gateways_decided());
+}
+
+TEST(Gateways, are_asked_for_at_once_when_the_link_comes_up)
+{
+    Bench bench;
+    bench.configure(true);
+    const AdjacencyIndex index = bench.adjacencies.find(0, ip("192.0.2.1"));
+    ArpFields reply;
+    reply.operation = wire::ArpOperation::reply;
+    reply.target_mac = our_mac;
+    bench.receive(arp(reply));
+    bench.run(4s); // fe80::1 has not answered.
+    EXPECT_EQ(bench.state("fe80::1"), NeighbourState::failed);
+    bench.forget();
+    bench.neighbours.link_up(0, bench.now);
+    const std::vector<std::string> asked = bench.sent();
+    EXPECT_THAT(asked, testing::Contains(ask4));
+    EXPECT_THAT(asked, testing::Contains(testing::HasSubstr("target fe80::1 ")));
+    EXPECT_TRUE(bench.adjacencies.read(index).usable()) << "it may well be the same gateway";
+    reply.sender_mac = other_mac;
+    bench.receive(arp(reply));
+    EXPECT_EQ(bench.adjacencies.read(index).mac, other_mac);
+    EXPECT_EQ(bench.state("192.0.2.1"), NeighbourState::reachable);
 }
 
 TEST(Gateways, are_never_forgotten_and_asked_for_again)

@@ -386,17 +386,88 @@ TEST_F(Http1, service_removed_idle_connection_is_closed)
 TEST_F(Http1, drain_says_close_and_finishes_the_request)
 {
     serve();
-    const PeerRef idle = lab.connect();
     const PeerRef busy = lab.connect();
     busy->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     lab.run_until([&] { return !web.peers.empty() && !web.peers[0]->received.empty(); });
     lab.worker->drain();
-    ASSERT_TRUE(lab.run_until([&] { return idle->ended; }));
+    EXPECT_EQ(lab.worker->usage().leaving, 1U);
+    lab.run_for(2s);
     EXPECT_FALSE(busy->ended);
     web.peers.at(0)->send(hello);
     ASSERT_TRUE(lab.run_until([&] { return busy->ended; }));
     EXPECT_NE(busy->received.find("Connection: close"), std::string::npos);
     EXPECT_TRUE(busy->received.ends_with("hello"));
+    busy->finish();
+    EXPECT_TRUE(lab.run_until([&] { return lab.worker->usage().leaving == 0; }));
+}
+
+TEST_F(Http1, drain_closes_a_kept_connection_at_once)
+{
+    web.answer_each(hello);
+    serve();
+    const PeerRef kept = lab.connect();
+    exchange(kept, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    lab.worker->drain();
+    EXPECT_TRUE(lab.run_until([&] { return kept->ended; }, 100ms));
+}
+
+TEST_F(Http1, drain_serves_the_first_request_that_was_on_its_way)
+{
+    web.answer_each(hello);
+    serve();
+    const PeerRef early = lab.connect();
+    const PeerRef silent = lab.connect();
+    lab.run_for(1ms);
+    lab.worker->drain();
+    lab.run_for(100ms);
+    EXPECT_FALSE(early->ended);
+    early->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_TRUE(lab.run_until([&] { return early->ended; }, 100ms));
+    EXPECT_NE(early->received.find("Connection: close"), std::string::npos);
+    EXPECT_TRUE(early->received.ends_with("hello"));
+    EXPECT_FALSE(silent->ended) << "a second is not over";
+    EXPECT_TRUE(lab.run_until([&] { return silent->ended; }, 1s));
+    EXPECT_TRUE(silent->received.empty());
+    EXPECT_FALSE(silent->was_reset);
+}
+
+TEST_F(Http1, abort_leaving_resets_who_was_there_and_serves_who_came_later)
+{
+    serve();
+    const PeerRef before = lab.connect();
+    before->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    lab.run_until([&] { return !web.peers.empty() && !web.peers[0]->received.empty(); });
+    lab.worker->drain();
+    const PeerRef after = lab.connect();
+    after->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    lab.run_until([&] { return web.peers.size() == 2 && !web.peers[1]->received.empty(); });
+    lab.worker->abort_leaving();
+    ASSERT_TRUE(lab.run_until([&] { return before->ended; }));
+    EXPECT_TRUE(before->was_reset);
+    web.peers.at(1)->send(hello);
+    ASSERT_TRUE(lab.run_until([&] { return after->ended; }));
+    EXPECT_FALSE(after->was_reset);
+    EXPECT_TRUE(after->received.ends_with("hello"));
+    const PeerRef last = lab.connect();
+    ASSERT_NE(last, nullptr);
+    last->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    const std::string& asked = web.peers.at(1)->received;
+    ASSERT_TRUE(lab.run_until([&] { return asked.find("GET", asked.find("GET") + 1) != std::string::npos; }));
+}
+
+TEST_F(Http1, drain_of_one_address_leaves_the_others_alone)
+{
+    web.answer_each(hello);
+    serve();
+    const PeerRef client = lab.connect();
+    exchange(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    lab.worker->drain(*wire::IpAddress::parse("192.0.2.101"));
+    lab.run_for(2s);
+    EXPECT_FALSE(client->ended);
+    lab.worker->drain(lab.node.address);
+    EXPECT_TRUE(lab.run_until([&] { return client->ended; }, 100ms));
+    const PeerRef next = lab.connect();
+    EXPECT_EQ(exchange(next, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").find("Connection: close"), std::string::npos);
 }
 
 TEST_F(Http1, drain_serves_who_still_arrives_once)
