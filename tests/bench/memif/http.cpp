@@ -23,7 +23,9 @@ namespace asio = boost::asio;
 constexpr auto result = asio::as_tuple(tcp::use_awaitable);
 constexpr std::string_view request = "GET / HTTP/1.1\r\nHost: bench.example.org\r\nUser-Agent: generator\r\n\r\n";
 constexpr std::string_view response =
-    "HTTP/1.1 200 OK\r\nContent-Length: 32\r\nContent-Type: text/plain\r\n\r\na body of thirty-two bytes......\n";
+    "HTTP/1.1 200 OK\r\nContent-Length: 32\r\nContent-Type: text/plain\r\n\r\na body of thirty-two bytes.....\n";
+// One byte more, and the proxy rightly uses no connection to this origin twice.
+static_assert(response.size() - response.find("\r\n\r\n") - 4 == 32);
 const wire::Endpoint origin_at{wire::IpAddress::v4(0x0a000002), 8080};
 
 struct Totals {
