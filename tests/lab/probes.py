@@ -99,10 +99,11 @@ def wait_for_state(node, wanted, timeout=10, instances=("public", "public6")):
 
 
 def busy(host_or_none, count):
-    """That many endless loops, each a process of ordinary priority."""
+    """That many endless loops of ordinary priority, each in a session of its own: a kernel that groups processes by session gives
+    each as much as it gives a node."""
     loop = ["/usr/bin/python3", "-c", "while True: pass"]
     command = host_or_none.command(*loop) if host_or_none else loop
-    return [subprocess.Popen(command, stdin=subprocess.DEVNULL) for _ in range(count)]
+    return [subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True) for _ in range(count)]
 
 
 @contextlib.contextmanager

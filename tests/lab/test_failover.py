@@ -15,11 +15,9 @@ import time
 import pytest
 
 from lab import Lab, wait_until
-from probes import (FOREGROUND, FULL, Canary, Prober, busy_loops, cpu_seconds, machine_seconds, outage_milliseconds, state, transitions,
-                    wait_for_state)
+from probes import FOREGROUND, FULL, Canary, Prober, busy_loops, cpu_seconds, outage_milliseconds, state, transitions, wait_for_state
 from site_lab import ECHO_PORT, VIP, VIP6, Site
 
-CPUS = len(os.sched_getaffinity(0))
 STARVED_MS = 10  # as long as the shortest interval of adverts: a node may then be late through no fault of its own
 
 
@@ -210,6 +208,27 @@ def test_handover_and_back_lose_no_connection_and_two_probes_at_most(advert):
     changes.judge()
 
 
+def test_handover_there_and_back_and_both_undone_lose_no_connection():
+    """The order in which the demo does it: in the end the preferred node preempts one that has just preempted it."""
+    changes = PlannedChanges(5 if FULL else 2)
+    with started_pair(advert="100ms", stop="{drain: 500ms, timeout: 10s}") as site:
+        first, second = site.nodes
+        while changes.wanted():
+            seen = []
+            for giver, taker in ((first, second), (second, first)):
+                with probed(site) as handover:
+                    giver.ctl("handover")
+                    wait_for_state(taker, "active", 5)
+                seen.append((f"handover by {giver.name}", handover))
+            with probed(site) as undone:
+                for node in (second, first):
+                    node.ctl("handover", "--undo")
+                time.sleep(1)
+                settle(site)
+            changes.add(*seen, ("both undone", undone))
+    changes.judge()
+
+
 def test_handover_loses_none_of_a_thousand_connections_a_second():
     """So many that some are always half done when the addresses move: the new owner passes these back to the old one."""
     changes = PlannedChanges(5 if FULL else 2)
@@ -295,7 +314,7 @@ def test_busy_machine_moves_nothing():
 
 
 def test_storm_of_rsa_handshakes_moves_nothing():
-    """Full RSA-2048 handshakes, more than the node's cores can do, with 10 ms adverts."""
+    """Full RSA-2048 handshakes, and more ClientHellos beside them than the node's cores can answer, with 10 ms adverts."""
     duration = 30 if FULL else 10
 
     def use_rsa(site):
@@ -307,25 +326,34 @@ def test_storm_of_rsa_handshakes_moves_nothing():
     with started_pair(advert="10ms", prepare=use_rsa) as site:
         first = site.nodes[0]
         before = moves(*site.nodes)
-        clients = [site.client.start(f"storm{number}", *FOREGROUND, "openssl", "s_time", "-connect", f"{VIP}:443", "-new", "-time", duration + 2)
-                   for number in range(8 * CPUS)]
+        canary = Canary(site.lab)
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hello_flood.py")
+        floods = [site.client.start(f"flood{number}", *FOREGROUND, "/usr/bin/python3", program, VIP, 443, 64) for number in range(2)]
+        clients = [site.client.start(f"storm{number}", "openssl", "s_time", "-connect", f"{VIP}:443", "-new", "-time", duration + 2)
+                   for number in range(4)]
         time.sleep(1)
-        started, used, everybody = time.monotonic(), cpu_seconds(first.sluice_pid()), machine_seconds()
+        started, used = time.monotonic(), cpu_seconds(first.sluice_pid())
         busy = [core["busy_seconds_total"] for core in core_views(first)]
         time.sleep(duration)
         busy = [core["busy_seconds_total"] - earlier for core, earlier in zip(core_views(first), busy)]
         passed = time.monotonic() - started
-        used, everybody = cpu_seconds(first.sluice_pid()) - used, machine_seconds() - everybody
-        moved = moved_since(before, *site.nodes)
+        used = cpu_seconds(first.sluice_pid()) - used
         for client in clients:
             client.wait(60)
+        assert [flood.stop() for flood in floods] == [0, 0], [flood.output() for flood in floods]
+        canary.stop()
+        answers, failures = map(sum, zip(*([int(word) for word in flood.output().split()[-2:]] for flood in floods)))
         counts = [int(line.split()[0]) for client in clients for line in client.output().splitlines() if "real seconds" in line]
-        show(f"RSA-2048 for {duration} s", handshakes_per_second=round(sum(counts) / (duration + 2)), node_processors=round(used / passed, 2),
-             cores_busy=[round(each / passed, 2) for each in busy], machine=round(everybody / passed / CPUS, 2), transitions=len(moved))
+        moved = moved_since(before, *site.nodes)
+        show(f"RSA-2048 for {duration} s", full_handshakes=sum(counts), hellos_answered=answers, hellos_failed=failures,
+             signatures_per_second=round((sum(counts) + answers) / (duration + 2)), node_processors=round(used / passed, 2),
+             cores_busy=[round(each / passed, 2) for each in busy], starved_ms=round(canary.delay_milliseconds(), 1), transitions=len(moved))
     assert len(counts) == len(clients), [client.output() for client in clients]
-    assert min(busy) > 0.9 * passed, f"a core had time left: {busy} of {passed} s"
-    assert everybody > 0.95 * CPUS * passed, "the machine had time left: that is no saturation"
+    assert sum(counts) > 20 * duration, "that is no storm"
+    if moved and canary.delay_milliseconds() > 20:
+        pytest.skip(f"a process like a node waited {canary.delay_milliseconds():.0f} ms for a processor; not judged: {moved}")
     assert not moved, moved
+    assert min(busy) > 0.9 * passed, f"a core had time left: {busy} of {passed} s"
 
 
 def test_neighbours_that_change_their_mac_cost_a_retransmission_at_most():
