@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tcp/connection.hpp"
+#include "tcp/syn_cookie.hpp"
 
 #include <sluice/base/random.hpp>
 #include <sluice/telemetry/counters.hpp>
@@ -57,6 +58,7 @@ struct Core {
     Random random;
     HashKey sequence_key;
     HashKey timestamp_key;
+    SynCookies cookies;
     ConnectionTable table;
     BufferPool buffers;
     std::unordered_map<wire::Endpoint, Listener*> listeners;

@@ -25,13 +25,20 @@ std::uint32_t initial_window_of(const ListenOptions& options) noexcept
     return std::min({options.connection.receive_initial, options.connection.receive_limit, 65535U});
 }
 
-bool send_syn_ack(HalfOpen& record) noexcept
+/// From here on handshakes are kept by their clients.
+bool crowded(std::size_t half_open, std::size_t limit) noexcept { return half_open >= limit - limit / 4; }
+
+std::uint32_t timestamp_of(const HalfOpen& record) noexcept
+{
+    return record.core->timestamp_clock() + timestamp_offset(*record.core, record);
+}
+
+void send_syn_ack(const HalfOpen& record, const Listener& listener, std::uint32_t timestamp) noexcept
 {
     Core& core = *record.core;
     const std::optional<Path> path = core.output.find_path(record.local, record.remote);
-    const Listener* listener = core.find_listener(record.local_endpoint());
-    if (!path || listener == nullptr) {
-        return false;
+    if (!path) {
+        return;
     }
     OptionWriter options;
     options.mss(announced_mss(record.local, *path));
@@ -39,15 +46,14 @@ bool send_syn_ack(HalfOpen& record) noexcept
         options.sack_permitted();
     }
     if ((record.flags & HalfOpen::has_timestamps) != 0) {
-        options.timestamps(core.timestamp_clock() + timestamp_offset(core, record), record.ts_recent);
+        options.timestamps(timestamp, record.ts_recent);
     }
     if ((record.flags & HalfOpen::has_window_scale) != 0) {
-        options.window_scale(window_scale_of(listener->options));
+        options.window_scale(window_scale_of(listener.options));
     }
-    const auto window = static_cast<std::uint16_t>(initial_window_of(listener->options)); // Unscaled in a SYN-ACK too.
-    return transmit(core,
-                    {record, *path, record.iss, record.irs + 1, wire::tcp_flag::syn | wire::tcp_flag::ack, window},
-                    options, {});
+    const auto window = static_cast<std::uint16_t>(initial_window_of(listener.options)); // Unscaled in a SYN-ACK too.
+    transmit(core, {record, *path, record.iss, record.irs + 1, wire::tcp_flag::syn | wire::tcp_flag::ack, window},
+             options, {});
 }
 
 void on_half_open_timer(TimerNode& node, TimePoint now) noexcept
@@ -63,7 +69,7 @@ void on_half_open_timer(TimerNode& node, TimePoint now) noexcept
     }
     ++record.count;
     core.count(Counter::tcp_segments_retransmitted);
-    send_syn_ack(record);
+    send_syn_ack(record, *listener, timestamp_of(record));
     core.loop.timers().arm(record, now + back_off(first_syn_ack_timeout, record.count, core.options.rto_maximum));
 }
 
@@ -80,14 +86,14 @@ void acknowledge_half_open(HalfOpen& record) noexcept
     }
     OptionWriter options;
     if ((record.flags & HalfOpen::has_timestamps) != 0) {
-        options.timestamps(core.timestamp_clock() + timestamp_offset(core, record), record.ts_recent);
+        options.timestamps(timestamp_of(record), record.ts_recent);
     }
     core.count(Counter::tcp_challenge_acks);
     transmit(core, {record, *path, record.iss + 1, record.irs + 1, wire::tcp_flag::ack, 0}, options, {});
 }
 
-/// The record becomes a connection. nullptr when a limit forbids it.
-Connection* promote(HalfOpen& record, Listener& listener, const Segment& segment) noexcept
+/// What the record says becomes a connection, not in the table yet. nullptr when a limit forbids it.
+Connection* make_connection(const HalfOpen& record, const Listener& listener, const Segment& segment) noexcept
 {
     Core& core = *record.core;
     const std::optional<Path> path = core.output.find_path(record.local, record.remote);
@@ -118,22 +124,123 @@ Connection* promote(HalfOpen& record, Listener& listener, const Segment& segment
     }
     connection.snd_wnd = connection.snd_wnd_maximum = std::uint32_t{segment.window} << connection.snd_scale;
     connection.snd_wl1 = segment.sequence;
+    return made;
+}
+
+/// The handshake is done; `connection` is in the table.
+void begin_accepted(Listener& listener, Connection& connection, const Segment& segment) noexcept
+{
+    connection.in_table = true;
+    connection.from = &listener;
+    ++listener.connections;
+    ++connection.core->accepted;
+    begin_established(connection);
+    connection.core->count(Counter::tcp_passive_opens);
+    queue_to_accept(listener, connection);
+    process_acceptable(connection, segment);
+}
+
+/// The record becomes a connection, unless a limit forbids it.
+void promote(HalfOpen& record, Listener& listener, const Segment& segment) noexcept
+{
+    Core& core = *record.core;
+    Connection* const connection = make_connection(record, listener, segment);
+    if (connection == nullptr) {
+        return;
+    }
     if (record.count == 0) {
         // The record has no room for when the SYN-ACK left, but its timer tells.
-        connection.rtt.sample(core.now() + first_syn_ack_timeout - record.deadline());
+        connection->rtt.sample(core.now() + first_syn_ack_timeout - record.deadline());
     }
-    core.table.replace(record, connection);
-    connection.in_table = true;
+    core.table.replace(record, *connection);
     --listener.half_open;
     --core.half_open;
     delete &record;
+    begin_accepted(listener, *connection, segment);
+}
 
-    connection.from = &listener;
-    ++listener.connections;
-    ++core.accepted;
-    begin_established(connection);
-    core.count(Counter::tcp_passive_opens);
-    return made;
+bool accept_queue_full(const Listener& listener) noexcept
+{
+    return listener.waiting >= listener.options.accept_limit ||
+           listener.connections >= listener.options.connection_limit;
+}
+
+/// What a SYN says.
+void note_syn(HalfOpen& record, const TableEntry& ends, const Segment& segment) noexcept
+{
+    const StackOptions& options = record.core->options;
+    record.local = ends.local;
+    record.remote = ends.remote;
+    record.local_port = ends.local_port;
+    record.remote_port = ends.remote_port;
+    record.irs = segment.sequence;
+    record.mss = segment.mss != 0 ? segment.mss : (ends.local.is_v4() ? default_mss_v4 : default_mss_v6);
+    record.flags |= segment.sack_permitted && options.sack ? HalfOpen::has_sack : std::uint8_t{0};
+    record.flags |= segment.has_timestamps && options.timestamps ? HalfOpen::has_timestamps : std::uint8_t{0};
+    record.flags |= segment.has_window_scale ? HalfOpen::has_window_scale : std::uint8_t{0};
+    record.window_scale = segment.window_scale;
+    record.ts_recent = segment.timestamp_value;
+}
+
+/// Answers a SYN and keeps nothing of it.
+void send_cookie(Core& core, const Listener& listener, const TableEntry& ends, const Segment& segment) noexcept
+{
+    HalfOpen record{core, &on_half_open_timer};
+    note_syn(record, ends, segment);
+    record.iss = core.cookies.make(ends, record.irs, record.mss, core.now());
+    SynCookies::Options options;
+    if ((record.flags & HalfOpen::has_timestamps) == 0) {
+        // Nothing would tell us later what was agreed on.
+        record.flags = 0;
+    } else {
+        options.sack = (record.flags & HalfOpen::has_sack) != 0;
+        if ((record.flags & HalfOpen::has_window_scale) != 0) {
+            options.window_scale = record.window_scale;
+        }
+    }
+    core.count(Counter::tcp_syn_cookies_sent);
+    send_syn_ack(record, listener, SynCookies::timestamp(timestamp_of(record), options));
+}
+
+/// A segment that may be the third of a handshake that we did not keep. It may carry data, or be data whose
+/// acknowledgment was lost on the way. False when it is none.
+bool cookie_returns(Core& core, Listener& listener, const TableEntry& ends, const Segment& segment) noexcept
+{
+    HalfOpen record{core, &on_half_open_timer};
+    note_syn(record, ends, segment);
+    record.irs = segment.sequence - 1;
+    record.iss = segment.acknowledgment - 1;
+    record.flags = 0;
+    const std::optional<std::uint16_t> mss = core.cookies.check(ends, record.irs, record.iss, core.now());
+    if (!mss) {
+        return false;
+    }
+    record.mss = *mss;
+    if (segment.has_timestamps && core.options.timestamps) {
+        const SynCookies::Options options = SynCookies::options(segment.timestamp_echo);
+        record.flags = HalfOpen::has_timestamps;
+        record.flags |= options.sack ? HalfOpen::has_sack : std::uint8_t{0};
+        record.flags |= options.window_scale ? HalfOpen::has_window_scale : std::uint8_t{0};
+        record.window_scale = options.window_scale.value_or(0);
+    }
+    core.count(Counter::tcp_syn_cookies_received);
+    if (accept_queue_full(listener)) {
+        core.count(Counter::tcp_listen_overflows);
+        core.counters.drop(DropReason::tcp_memory);
+        return true;
+    }
+    Connection* const connection = make_connection(record, listener, segment);
+    if (connection == nullptr) {
+        return true;
+    }
+    if (!core.table.insert(*connection)) {
+        core.count(Counter::tcp_listen_drops);
+        core.counters.drop(DropReason::tcp_memory);
+        terminate(*connection, Failure::no_buffer_space);
+        return true;
+    }
+    begin_accepted(listener, *connection, segment);
+    return true;
 }
 
 } // namespace
@@ -219,6 +326,9 @@ void listener_segment_arrives(Core& core, Listener& listener, const TableEntry& 
         return;
     }
     if (segment.has(wire::tcp_flag::ack)) {
+        if (!segment.has(wire::tcp_flag::syn) && cookie_returns(core, listener, ends, segment)) {
+            return;
+        }
         core.counters.drop(DropReason::tcp_no_connection);
         answer_with_reset(core, ends, segment);
         return;
@@ -227,20 +337,21 @@ void listener_segment_arrives(Core& core, Listener& listener, const TableEntry& 
         core.counters.drop(DropReason::tcp_unacceptable);
         return;
     }
+    // A SYN that takes the place of a TIME_WAIT record needs a number beyond the old ones: a cookie has no choice.
+    const bool may_give_cookie = listener.options.syn_cookies && minimum_iss == nullptr && !accept_queue_full(listener);
+    if (may_give_cookie && (crowded(listener.half_open, listener.options.half_open_limit) ||
+                            crowded(core.half_open, core.options.half_open_limit))) {
+        send_cookie(core, listener, ends, segment);
+        return;
+    }
     const bool full = listener.half_open >= listener.options.half_open_limit ||
                       core.half_open >= core.options.half_open_limit ||
                       listener.connections >= listener.options.connection_limit;
     auto* record = full ? nullptr : new (std::nothrow) HalfOpen{core, &on_half_open_timer};
-    if (record == nullptr) {
-        core.count(Counter::tcp_listen_drops);
-        core.counters.drop(DropReason::tcp_memory);
-        return;
+    if (record != nullptr) {
+        note_syn(*record, ends, segment);
     }
-    record->local = ends.local;
-    record->remote = ends.remote;
-    record->local_port = ends.local_port;
-    record->remote_port = ends.remote_port;
-    if (!core.table.insert(*record)) {
+    if (record == nullptr || !core.table.insert(*record)) {
         core.count(Counter::tcp_listen_drops);
         core.counters.drop(DropReason::tcp_memory);
         delete record;
@@ -248,18 +359,11 @@ void listener_segment_arrives(Core& core, Listener& listener, const TableEntry& 
     }
     ++listener.half_open;
     ++core.half_open;
-    record->irs = segment.sequence;
     record->iss = initial_sequence(core, ends);
     if (minimum_iss != nullptr && record->iss <= *minimum_iss) {
         record->iss = *minimum_iss + 65536; // RFC 6191 §2: beyond anything of the old incarnation.
     }
-    record->mss = segment.mss != 0 ? segment.mss : (ends.local.is_v4() ? default_mss_v4 : default_mss_v6);
-    record->flags |= segment.sack_permitted && core.options.sack ? HalfOpen::has_sack : std::uint8_t{0};
-    record->flags |= segment.has_timestamps && core.options.timestamps ? HalfOpen::has_timestamps : std::uint8_t{0};
-    record->flags |= segment.has_window_scale ? HalfOpen::has_window_scale : std::uint8_t{0};
-    record->window_scale = segment.window_scale;
-    record->ts_recent = segment.timestamp_value;
-    send_syn_ack(*record);
+    send_syn_ack(*record, listener, timestamp_of(*record));
     core.loop.timers().arm(*record, core.now() + first_syn_ack_timeout);
 }
 
@@ -281,7 +385,7 @@ void half_open_segment_arrives(HalfOpen& record, const Segment& segment) noexcep
     if (segment.has(wire::tcp_flag::syn)) {
         if (!segment.has(wire::tcp_flag::ack) && segment.sequence == record.irs) {
             core.count(Counter::tcp_segments_retransmitted);
-            send_syn_ack(record);
+            send_syn_ack(record, *listener, timestamp_of(record));
         } else {
             acknowledge_half_open(record);
         }
@@ -303,16 +407,12 @@ void half_open_segment_arrives(HalfOpen& record, const Segment& segment) noexcep
         answer_with_reset(core, record, segment);
         return;
     }
-    if (listener->waiting >= listener->options.accept_limit ||
-        listener->connections >= listener->options.connection_limit) {
+    if (accept_queue_full(*listener)) {
         core.count(Counter::tcp_listen_overflows);
         core.counters.drop(DropReason::tcp_memory);
         return;
     }
-    if (Connection* connection = promote(record, *listener, segment)) {
-        queue_to_accept(*listener, *connection);
-        process_acceptable(*connection, segment);
-    }
+    promote(record, *listener, segment);
 }
 
 void drop_half_open(HalfOpen& record) noexcept

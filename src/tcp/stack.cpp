@@ -103,7 +103,8 @@ bool RateLimit::allow(TimePoint now) noexcept
 Core::Core(Loop& on, Output& way_out, PortAllocator& allocator, telemetry::CoreCounters& numbers,
            const StackOptions& chosen)
     : loop{on}, output{way_out}, ports{allocator}, counters{numbers}, options{chosen}, random{chosen.random_seed},
-      sequence_key{derive(chosen.secret, 1)}, timestamp_key{derive(chosen.secret, 2)},
+      sequence_key{derive(chosen.secret, 1)}, timestamp_key{derive(chosen.secret, 2)}, cookies{derive(chosen.secret,
+                                                                                                      4)},
       table{derive(chosen.secret, 3), chosen.connection_limit + chosen.half_open_limit + chosen.time_wait_limit},
       buffers{chosen.buffer_limit}, challenges{chosen.challenge_acks_per_second}, resets{chosen.resets_per_second}
 {

@@ -35,9 +35,12 @@ struct ConnectionOptions {
 
 struct ListenOptions {
     ConnectionOptions connection;
-    std::uint32_t half_open_limit = 1024; ///< SYN_RCVD records of this listener; a SYN beyond is dropped and counted.
-    std::uint32_t accept_limit = 1024;    ///< Established but not handed to the accept handler yet; the last ACK of the
-                                          ///< handshake is dropped beyond.
+    /// SYN_RCVD records of this listener. From three quarters on, of this or of the stack's limit, a SYN gets a cookie
+    /// (RFC 4987 §3.6) instead of a record; without cookies a SYN beyond is dropped and counted.
+    std::uint32_t half_open_limit = 1024;
+    bool syn_cookies = true;
+    std::uint32_t accept_limit = 1024; ///< Established but not handed to the accept handler yet; the last ACK of the
+                                       ///< handshake is dropped beyond.
     std::uint32_t connection_limit = 1'000'000; ///< Open connections of this listener.
     std::uint8_t syn_ack_retransmissions = 5;
 };
