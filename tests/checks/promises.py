@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Every promise of docs/promises.md names what shows it; this fails when a named test or benchmark does not exist.
+"""Every promise of docs/promises.md and docs/tcp.md names what shows it; this fails when a named test or benchmark does not exist.
 
-A row's last cell holds names in backquotes: `suite.case` of GoogleTest, `file.py::test` of the labs, a path, or a fuzz target.
+A row's last cell, in tables whose last column is "shown by", holds names in backquotes: `suite.case` of GoogleTest, `file.py::test` of the labs, a path, or a fuzz target.
 """
 
 import pathlib
@@ -24,19 +24,32 @@ def known_names():
     return names
 
 
+def lines(*pages):
+    """The rows of all tables whose last column is "shown by"."""
+    for page in pages:
+        inside = False
+        for number, line in enumerate((ROOT / page).read_text().splitlines(), 1):
+            if not line.startswith("|"):
+                inside = False
+            elif line.rstrip(" |").lower().endswith("shown by"):
+                inside = True
+            elif inside:
+                yield page, number, line
+
+
 def main():
     names, problems, rows = known_names(), [], 0
-    for number, line in enumerate((ROOT / "docs/promises.md").read_text().splitlines(), 1):
+    for page, number, line in lines("docs/promises.md", "docs/tcp.md"):
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if not line.startswith("|") or len(cells) < 2 or set(cells[0]) <= set("- :") or cells[-1].lower() == "shown by":
+        if len(cells) < 2 or set(cells[0]) <= set("- :"):
             continue
         rows += 1
         evidence = re.findall(r"`([^`]+)`", cells[-1])
         if not evidence and not cells[-1].startswith("open:"):
-            problems.append(f"docs/promises.md:{number}: nothing shows this, and it is not marked `open:`")
+            problems.append(f"{page}:{number}: nothing shows this, and it is not marked `open:`")
         for name in evidence:
             if name not in names and not (ROOT / name).exists() and not cells[-1].startswith("open:"):
-                problems.append(f"docs/promises.md:{number}: there is no `{name}`")
+                problems.append(f"{page}:{number}: there is no `{name}`")
     print("\n".join(problems) if problems else f"{rows} promises, each with its evidence or marked open")
     sys.exit(1 if problems or rows == 0 else 0)
 
