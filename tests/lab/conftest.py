@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end scenarios. Run as root: /usr/bin/python3 -m pytest -q tests/lab"""
 
 import os
+import signal
 import sys
 
 import pytest
@@ -13,7 +14,16 @@ DRIVER = os.environ.get("SLUICE_LAB_DRIVER", "af_xdp")
 open_labs = []
 
 
+def interrupt(number, _frame):
+    """As Ctrl-C does it: fixtures and `with` blocks remove what they made. The next one would interrupt that."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
 def pytest_sessionstart(session):
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, interrupt)
     if os.geteuid() != 0:
         pytest.exit("the laboratory makes network namespaces: run this as root", 1)
     if not os.access(SLUICE, os.X_OK):
