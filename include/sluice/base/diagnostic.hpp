@@ -9,7 +9,7 @@ namespace sluice {
 
 enum class Severity : std::uint8_t { error, warning, note };
 
-/// Line and column count from 1; 0 means "the file as a whole".
+/// Line and column count from 1, the column in bytes; 0 means "the file as a whole".
 struct SourceLocation {
     std::string file;
     std::uint32_t line = 0;

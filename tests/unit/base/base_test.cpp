@@ -58,5 +58,28 @@ TEST(Diagnostic, looks_like_a_compilers)
                                   "    hint: did you mean `vrid`?\n");
 }
 
+TEST(Diagnostic, caret_stands_under_its_character_whatever_is_before_it)
+{
+    struct {
+        const char* before;
+        const char* below;
+    } const table[] = {
+        {"", ""},
+        {"ab", "  "},
+        {"\tb\t", "\t \t"},
+        {"f\u00e4r\u00f6", "    "}, // two bytes each
+        {"\u20ac\u65e5", "  "},     // three
+        {"\U0001f600\t", " \t"},    // four
+        {"\xff\xfe", "  "},         // no UTF-8 at all
+    };
+    for (const auto& row : table) {
+        const std::string before = row.before;
+        const auto column = static_cast<std::uint32_t>(before.size() + 1);
+        const Diagnostic diagnostic{Severity::error, {"a", 1, column}, "x", "", before + "HERE"};
+        EXPECT_EQ(format(diagnostic),
+                  "a:1:" + std::to_string(column) + ": error: x\n    " + before + "HERE\n    " + row.below + "^\n");
+    }
+}
+
 } // namespace
 } // namespace sluice
