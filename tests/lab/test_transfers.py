@@ -7,17 +7,32 @@ import time
 
 import pytest
 
-from lab import wait_until
+import bulk
+from lab import wait_for_port, wait_until
+from probes import FULL
 from site_lab import VIP, RoutedSite
 
 SIZE = 100 << 20
 VERSIONS = {"clear": ["--http1.1", f"http://{VIP}"], "tls": ["-k", "--http1.1", f"https://{VIP}"], "http2": ["-k", "--http2", f"https://{VIP}"],
             "http2_clear": ["--http2-prior-knowledge", f"http://{VIP}"]}
+GIBIBYTE = 1 << 30
+BULK = GIBIBYTE if FULL else GIBIBYTE // 4  # a minute for each way on a machine that is busy with other things
+CONSTANT = 16 << 20  # what the resident memory may rise by while a gibibyte passes
+BULK_SERVICE = f"""
+  - {{name: bulk, listen: "{VIP}:8082/tcp", proxy: {{routes: [{{pool: bulk}}]}}}}
+"""
+BULK_POOL = """
+  - {name: bulk, servers: [{address: 192.0.2.24:8080}]}
+"""
 
 
 @pytest.fixture(scope="module")
 def site(lab, driver):
-    return RoutedSite(lab, driver=driver).start()
+    site = RoutedSite(lab, driver=driver, extra_services=BULK_SERVICE, extra_pools=BULK_POOL)
+    origin = lab.host("origin", "192.0.2.24/24")
+    origin.start("bulk", "/usr/bin/python3", bulk.__file__, "serve", 8080)
+    wait_for_port(origin, "127.0.0.1", 8080)
+    return site.start()
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +91,31 @@ def test_100_mib_both_ways_keep_memory_constant(site, big):
             time.sleep(0.05)
         assert transfer.popen.returncode == 0, transfer.output()
     assert highest - before < 32 << 20
+
+
+def bulk_transfer(site, way, size):
+    """(digest, seconds, highest resident size of the node meanwhile)."""
+    begin = time.monotonic()
+    process = site.client.start(f"bulk-{way}-{size}", "/usr/bin/python3", bulk.__file__, way, VIP, 8082, size)
+    highest = 0
+    while process.running():
+        highest = max(highest, site.nodes[0].resident_bytes())
+        time.sleep(0.05)
+    assert process.popen.returncode == 0, process.output()
+    return process.output().strip(), time.monotonic() - begin, highest
+
+
+def test_gibibyte_up_and_down_in_constant_memory(site):
+    """Made and digested on the fly; a mebibyte that is lost, doubled or out of its place changes the digest."""
+    for way in ("get", "put"):
+        assert bulk_transfer(site, way, 64 << 20)[0] == bulk.digest(64 << 20)
+    warm = site.nodes[0].resident_bytes()
+    expected = bulk.digest(BULK)
+    for way in ("get", "put"):
+        found, seconds, highest = bulk_transfer(site, way, BULK)
+        print(f"\n{BULK >> 20} MiB {way}: {seconds:.1f} s, resident {warm >> 20} MiB before, at most {highest >> 20} MiB")
+        assert found == expected
+        assert highest - warm < CONSTANT
 
 
 @pytest.mark.parametrize("url", [f"http://{VIP}/", f"https://{VIP}/"])
