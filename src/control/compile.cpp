@@ -85,8 +85,8 @@ compile(const config::Model& model, const std::vector<PortFacts>& ports, Registr
     if (previous != nullptr && previous->vrrp && same_parameters(*previous->vrrp, instances)) {
         snapshot->vrrp = previous->vrrp;
     } else {
-        std::vector<vrrp::TrackedState> tracked = tracked_of(instances);
-        snapshot->vrrp = std::make_shared<vrrp::Table>(std::move(instances), std::move(tracked));
+        const std::vector<vrrp::TrackedState> tracked = tracked_of(instances);
+        snapshot->vrrp = std::make_shared<vrrp::Table>(std::move(instances), tracked);
     }
     return snapshot;
 }
