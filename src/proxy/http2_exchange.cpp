@@ -1,5 +1,6 @@
 #include <proxy/http2_exchange.hpp>
 
+#include <algorithm>
 #include <charconv>
 
 namespace sluice::proxy {
@@ -64,7 +65,7 @@ http::http2::BodyPiece Http2Exchange::on_pull(MutableBytes out) noexcept
 {
     http::http2::BodyPiece piece;
     piece.bytes = std::min(out.size(), pending_.size());
-    std::memcpy(out.data(), pending_.data(), piece.bytes);
+    std::copy_n(pending_.begin(), piece.bytes, out.begin());
     pending_ = pending_.subspan(piece.bytes);
     if (pending_.empty()) {
         response_changed_.notify();

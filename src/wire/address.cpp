@@ -60,8 +60,7 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) noexcept
     if (text.size() >= sizeof buffer) {
         return std::nullopt;
     }
-    std::memcpy(buffer, text.data(), text.size());
-    buffer[text.size()] = '\0';
+    buffer[text.copy(buffer, text.size())] = '\0';
     std::byte raw[16];
     if (inet_pton(AF_INET, buffer, raw) == 1) {
         return load_v4(raw);
