@@ -33,8 +33,12 @@ constexpr auto accept_pause = std::chrono::milliseconds{200};
 
 wire::IpAddress address_of(const tcp::endpoint& endpoint)
 {
-    const auto found = wire::IpAddress::parse(endpoint.address().to_string());
-    return found.value_or(wire::IpAddress{});
+    // Not by way of text, where a link-local address carries its zone.
+    if (endpoint.address().is_v4()) {
+        return wire::IpAddress::v4(endpoint.address().to_v4().to_uint());
+    }
+    const auto octets = endpoint.address().to_v6().to_bytes();
+    return wire::IpAddress::load_v6(reinterpret_cast<const std::byte*>(octets.data()));
 }
 
 using Response = http::response<http::string_body>;

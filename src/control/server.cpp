@@ -4,6 +4,8 @@
 
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -87,6 +89,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
     Verbs& verbs;
     std::string path;
     std::optional<gid_t> group;
+    Duration patience{};
     std::list<std::weak_ptr<Session>> sessions;
 
     void accept()
@@ -109,7 +112,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
         });
     }
 
-    /// Too many clients, or nobody who may look: closed without a word.
+    /// Nobody who may look is closed without a word; one too many is told so.
     void admit(Protocol::socket socket)
     {
         sessions.remove_if([](const auto& session) {
@@ -117,12 +120,27 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
             return !alive || alive->closed();
         });
         auto caller = caller_of(socket.native_handle(), group);
-        if (!caller || sessions.size() >= clients_limit) {
+        if (!caller) {
             return;
         }
-        const auto session = std::make_shared<Session>(std::move(socket), std::move(*caller), verbs);
+        if (sessions.size() >= clients_limit) {
+            refuse(socket);
+            return;
+        }
+        const auto session = std::make_shared<Session>(std::move(socket), std::move(*caller), verbs, patience);
         sessions.push_back(session);
         session->start();
+    }
+
+    void refuse(Protocol::socket& socket)
+    {
+        const auto refusal =
+            verbs.refusal(Exit::refused, fmt::format("{} clients are connected already", clients_limit),
+                          fmt::format("`ss -xp src {}` shows them", path));
+        // A new connection has room for a line.
+        error_code ignored;
+        socket.non_blocking(true, ignored);
+        asio::write(socket, asio::buffer(boost::json::serialize(refusal) + '\n'), ignored);
     }
 
     template <class Action>
@@ -184,6 +202,7 @@ std::optional<MachineError> Server::open(const ServerOptions& options)
     std::filesystem::create_directories(path.parent_path(), ignored);
     unlink(options.path.c_str());
     state_->group = options.group ? group_id(*options.group) : std::nullopt;
+    state_->patience = options.patience;
 
     error_code error;
     state_->acceptor.open({}, error);

@@ -15,13 +15,12 @@ using boost::system::error_code;
 constexpr std::size_t congestion_mark = 256 * 1024;
 /// An answer is one object: even a node with ten thousand servers stays below.
 constexpr std::size_t waiting_limit = 32U << 20U;
-/// A client that neither asks nor reads for so long is cut off.
-constexpr auto patience = std::chrono::seconds{60};
 
 } // namespace
 
-Session::Session(Socket socket, Caller caller, Verbs& verbs)
-    : socket_{std::move(socket)}, timer_{socket_.get_executor()}, caller_{std::move(caller)}, verbs_{verbs}
+Session::Session(Socket socket, Caller caller, Verbs& verbs, Duration patience)
+    : socket_{std::move(socket)}, timer_{socket_.get_executor()}, caller_{std::move(caller)}, verbs_{verbs},
+      patience_{patience}
 {
 }
 
@@ -68,7 +67,7 @@ void Session::watch_end()
 
 void Session::restart_timer()
 {
-    timer_.expires_after(patience);
+    timer_.expires_after(patience_);
     timer_.async_wait([self = shared_from_this()](const error_code& error) {
         if (!error) {
             self->close();

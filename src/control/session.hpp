@@ -16,7 +16,8 @@ class Session final : public Reply, public std::enable_shared_from_this<Session>
 public:
     using Socket = boost::asio::local::stream_protocol::socket;
 
-    Session(Socket socket, Caller caller, Verbs& verbs);
+    /// A client that neither asks nor reads for longer than `patience` is cut off.
+    Session(Socket socket, Caller caller, Verbs& verbs, Duration patience);
 
     void start();
     /// Idempotent.
@@ -44,6 +45,7 @@ private:
     boost::asio::steady_timer timer_;
     Caller caller_;
     Verbs& verbs_;
+    Duration patience_;
     std::string input_;
     std::string waiting_; ///< Not yet given to the socket
     std::string sending_;

@@ -66,6 +66,7 @@ public:
             boost::json::object lost = envelope(operations_, std::chrono::system_clock::now());
             lost["lost"] = events.front().number - next_;
             reply_->line(lost);
+            next_ = events.front().number;
         }
         for (const RecordedEvent& event : events) {
             if (event.number < next_) {

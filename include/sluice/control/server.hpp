@@ -17,7 +17,8 @@ namespace sluice::control {
 
 struct ServerOptions {
     std::string path;
-    std::optional<std::string> group; ///< Its members may look; without: root only
+    std::optional<std::string> group{};           ///< Its members may look; without: root only
+    Duration patience = std::chrono::seconds{60}; ///< With a client that neither asks nor reads
 };
 
 /// What the kernel says of who connected.
