@@ -16,6 +16,30 @@ Transport make_transport(tcp::Stream stream, const std::shared_ptr<const tls::Se
                    : Transport{std::move(stream)};
 }
 
+telemetry::Counter reason_of(const tcp::ErrorCode& error, bool timed_out) noexcept
+{
+    using telemetry::Counter;
+    if (timed_out) {
+        return Counter::tls_failed_timeout;
+    }
+    if (error.category() != tls::error_category()) {
+        return Counter::tls_failed_closed; // the stream below: end, reset
+    }
+    switch (static_cast<tls::Error>(error.value())) {
+    case tls::Error::not_tls:
+        return Counter::tls_failed_not_tls;
+    case tls::Error::unsupported_version:
+    case tls::Error::no_shared_cipher:
+        return Counter::tls_failed_nothing_shared;
+    case tls::Error::alert_received:
+        return Counter::tls_failed_alert;
+    case tls::Error::truncated:
+        return Counter::tls_failed_closed;
+    default:
+        return Counter::tls_failed_other;
+    }
+}
+
 /// How long a client may take to notice that we are done with it.
 constexpr Duration linger = std::chrono::seconds{2};
 /// A request that a client sent as soon as it was connected is here by then.
@@ -76,13 +100,17 @@ tcp::Awaitable<void> ClientConnection::serve()
 tcp::Awaitable<bool> ClientConnection::handshake()
 {
     const tcp::ErrorCode error = co_await transport.handshake((*service->plan())->timeouts.handshake);
+    telemetry::CoreCounters& counters = core.parts.counters;
     if (!error) {
+        counters.count(telemetry::Counter::tls_handshakes);
+        counters.count(telemetry::Counter::tls_resumptions, transport.secure()->resumed() ? 1 : 0);
         co_return true;
     }
     if (error == tls::Error::http_request) {
         co_await refuse_clear_text();
     } else {
-        core.parts.counters.count(telemetry::Counter::tls_handshakes_failed);
+        counters.count(telemetry::Counter::tls_handshakes_failed);
+        counters.count(reason_of(error, transport.timed_out()));
     }
     co_return false;
 }

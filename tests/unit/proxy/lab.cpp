@@ -63,10 +63,12 @@ Peer::Peer(Host& host, tcp::Stream stream)
 {
 }
 
-Peer::Peer(Host& host, tcp::Stream stream, std::shared_ptr<const tls::ClientContext> tls, std::string server_name)
+Peer::Peer(Host& host, tcp::Stream stream, std::shared_ptr<const tls::ClientContext> tls, std::string server_name,
+           const tls::Session& resume)
     : host_{host}, transport_{std::move(stream), std::move(tls), server_name, host.tls_buffers},
       input_{transport_, host.blocks}, write_{host.loop}, resume_{host.loop}
 {
+    transport_.secure()->engine().resume(resume);
 }
 
 void Peer::start(const std::shared_ptr<Peer>& self, bool handshake)
@@ -306,7 +308,7 @@ PeerRef Lab::connect(std::uint16_t port)
 }
 
 PeerRef Lab::connect_tls(const std::shared_ptr<const tls::ClientContext>& context, const std::string& name,
-                         std::uint16_t port)
+                         std::uint16_t port, const tls::Session& resume)
 {
     PeerRef peer;
     bool failed = false;
@@ -314,7 +316,7 @@ PeerRef Lab::connect_tls(const std::shared_ptr<const tls::ClientContext>& contex
                                [&](const tcp::ErrorCode& error, tcp::Stream stream) {
                                    failed = static_cast<bool>(error);
                                    if (!error) {
-                                       peer = std::make_shared<Peer>(client, std::move(stream), context, name);
+                                       peer = std::make_shared<Peer>(client, std::move(stream), context, name, resume);
                                        Peer::start(peer, true);
                                    }
                                });

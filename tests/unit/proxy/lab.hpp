@@ -58,7 +58,8 @@ private:
 class Peer {
 public:
     Peer(Host& host, tcp::Stream stream);
-    Peer(Host& host, tcp::Stream stream, std::shared_ptr<const tls::ClientContext> tls, std::string server_name);
+    Peer(Host& host, tcp::Stream stream, std::shared_ptr<const tls::ClientContext> tls, std::string server_name,
+         const tls::Session& resume);
 
     std::string received;
     bool ended = false; ///< End of data, in order or not.
@@ -77,6 +78,7 @@ public:
     void dispose(); ///< Ends its coroutines, which hold it.
     [[nodiscard]] bool sent_all() const noexcept { return unsent_.empty() && !writing_; }
     [[nodiscard]] std::size_t unsent() const noexcept { return unsent_.size(); }
+    [[nodiscard]] tls::Session session() { return transport_.secure()->engine().session(); }
     std::string take() { return std::exchange(received, {}); }
 
     static void start(const std::shared_ptr<Peer>& self, bool handshake);
@@ -145,7 +147,7 @@ public:
 
     [[nodiscard]] PeerRef connect(std::uint16_t port = 80);
     [[nodiscard]] PeerRef connect_tls(const std::shared_ptr<const tls::ClientContext>& context, const std::string& name,
-                                      std::uint16_t port = 443);
+                                      std::uint16_t port = 443, const tls::Session& resume = nullptr);
 
     /// Runs until `done` or until `limit` of virtual time has passed; whether it was done.
     bool run_until(const std::function<bool()>& done, Duration limit = std::chrono::seconds{10});

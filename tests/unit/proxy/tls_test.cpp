@@ -102,6 +102,106 @@ TEST_F(Secure, handshake_that_never_ends_is_given_up)
     EXPECT_EQ(lab.worker->usage().client_connections, 0U);
 }
 
+class SecureCounters : public Secure {
+protected:
+    [[nodiscard]] std::uint64_t count(telemetry::Counter counter) const { return lab.node.counters.get(counter); }
+    /// Exactly one handshake has failed, for this reason.
+    void expect_failed(telemetry::Counter reason) const
+    {
+        using telemetry::Counter;
+        EXPECT_EQ(count(Counter::tls_handshakes), 0U);
+        EXPECT_EQ(count(Counter::tls_handshakes_failed), 1U);
+        for (const Counter each :
+             {Counter::tls_failed_not_tls, Counter::tls_failed_nothing_shared, Counter::tls_failed_alert,
+              Counter::tls_failed_timeout, Counter::tls_failed_closed, Counter::tls_failed_other}) {
+            EXPECT_EQ(count(each), each == reason ? 1U : 0U) << telemetry::text(each).name;
+        }
+    }
+};
+
+TEST_F(SecureCounters, handshakes_and_resumptions_are_counted)
+{
+    const auto context = offering({});
+    tls::Session session;
+    for (std::uint64_t number = 1; number <= 3; ++number) {
+        const PeerRef client = lab.connect_tls(context, "example.org", 443, session);
+        client->send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+        ASSERT_TRUE(lab.run_until([&] { return complete_message(client->received) != 0; }));
+        session = client->session();
+        EXPECT_EQ(count(telemetry::Counter::tls_handshakes), number);
+        EXPECT_EQ(count(telemetry::Counter::tls_resumptions), number - 1);
+    }
+    EXPECT_EQ(count(telemetry::Counter::tls_handshakes_failed), 0U);
+}
+
+TEST_F(SecureCounters, plain_http_is_an_outcome_and_no_handshake)
+{
+    const PeerRef client = lab.connect(443);
+    client->send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    ASSERT_TRUE(lab.run_until([&] { return client->ended; }));
+    EXPECT_EQ(count(telemetry::Counter::tls_handshakes), 0U);
+    EXPECT_EQ(count(telemetry::Counter::tls_handshakes_failed), 0U);
+    EXPECT_EQ(lab.worker->outcomes().get(Outcome::plain_http_on_tls), 1U);
+}
+
+TEST_F(SecureCounters, other_protocol_is_counted_as_not_tls)
+{
+    const PeerRef client = lab.connect(443);
+    client->send("\x7f"
+                 "ELF and no protocol at all");
+    ASSERT_TRUE(lab.run_until([&] { return client->ended; }));
+    expect_failed(telemetry::Counter::tls_failed_not_tls);
+}
+
+TEST_F(SecureCounters, old_version_alone_is_counted_as_nothing_shared)
+{
+    tls::ServerOptions strict = tls::test::options({tls::test::make_certificate({"example.org"})});
+    strict.min_version = tls::Version::tls1_3;
+    plan->tls = tls::test::server_context(strict);
+    tls::ClientOptions old;
+    old.verify = false;
+    old.max_version = tls::Version::tls1_2;
+    const PeerRef client = lab.connect_tls(tls::test::client_context(old), "example.org");
+    ASSERT_TRUE(lab.run_until([&] { return client->ended; }));
+    lab.run_for(10ms);
+    expect_failed(telemetry::Counter::tls_failed_nothing_shared);
+}
+
+TEST_F(SecureCounters, client_that_rejects_the_certificate_is_counted_as_alert)
+{
+    // It trusts what the system trusts.
+    const PeerRef client = lab.connect_tls(tls::test::client_context({.verify = true}), "example.org");
+    ASSERT_TRUE(lab.run_until([&] { return client->ended; }));
+    EXPECT_TRUE(client->secure_failed);
+    lab.run_for(10ms);
+    expect_failed(telemetry::Counter::tls_failed_alert);
+}
+
+TEST_F(SecureCounters, silent_client_is_counted_as_timeout)
+{
+    const PeerRef client = lab.connect(443);
+    lab.run_for(11s);
+    EXPECT_TRUE(client->ended);
+    expect_failed(telemetry::Counter::tls_failed_timeout);
+}
+
+TEST_F(SecureCounters, client_that_goes_away_is_counted_as_closed)
+{
+    const PeerRef client = lab.connect(443);
+    client->finish();
+    lab.run_for(1s);
+    expect_failed(telemetry::Counter::tls_failed_closed);
+}
+
+TEST_F(SecureCounters, client_that_resets_is_counted_as_closed)
+{
+    const PeerRef client = lab.connect(443);
+    lab.run_for(10ms); // accepted
+    client->reset();
+    lab.run_for(1s);
+    expect_failed(telemetry::Counter::tls_failed_closed);
+}
+
 TEST_F(Secure, client_closes_orderly_leaves_nothing)
 {
     const PeerRef client = lab.connect_tls(offering({}), "example.org");
