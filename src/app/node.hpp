@@ -45,6 +45,8 @@ public:
     /// Makes `snapshot` current and waits until every core has taken it up; false when a core did not within `patience`
     /// (it stalls; the snapshot is current all the same).
     bool publish(std::unique_ptr<const control::Snapshot> snapshot, Duration patience = std::chrono::seconds{2});
+    /// Frees the generation before once no core reads it any more: for publications that were not waited for.
+    void retire() noexcept { static_cast<void>(shared_.publication.retire(cores_.size())); }
     [[nodiscard]] const control::Snapshot* current() const noexcept { return shared_.publication.current(); }
 
     /// Runs `command` on a core between two of its turns and waits for it; false when the core did not get to it within

@@ -58,6 +58,7 @@ TimePoint NodeOperations::now() const { return supervisor_.clock_.now(); }
 const config::Model& NodeOperations::model() const { return *supervisor_.model_; }
 const control::Registry& NodeOperations::registry() const { return supervisor_.registry_; }
 const control::Snapshot& NodeOperations::snapshot() const { return *supervisor_.node_->current(); }
+std::size_t NodeOperations::live_generations() { return supervisor_.generations_.count(); }
 const neigh::Adjacencies& NodeOperations::adjacencies() const { return supervisor_.node_->shared().adjacencies; }
 const control::EventLog& NodeOperations::events() const { return supervisor_.event_log_; }
 control::EventLog& NodeOperations::events() { return supervisor_.event_log_; }

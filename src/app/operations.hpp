@@ -19,6 +19,7 @@ public:
     [[nodiscard]] const config::Model& model() const override;
     [[nodiscard]] const control::Registry& registry() const override;
     [[nodiscard]] const control::Snapshot& snapshot() const override;
+    [[nodiscard]] std::size_t live_generations() override;
     [[nodiscard]] std::vector<control::CoreView> cores() const override;
     [[nodiscard]] std::vector<control::PortView> ports() const override;
     [[nodiscard]] const neigh::Adjacencies& adjacencies() const override;

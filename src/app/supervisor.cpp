@@ -155,6 +155,7 @@ void Supervisor::tick()
         if (error) {
             return;
         }
+        node_->retire();
         check_links();
         check_cores();
         if (!ready_) {

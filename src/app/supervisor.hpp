@@ -11,6 +11,7 @@
 #include <sluice/config/load.hpp>
 #include <sluice/control/admin.hpp>
 #include <sluice/control/compile.hpp>
+#include <sluice/control/generations.hpp>
 #include <sluice/control/log_thread.hpp>
 #include <sluice/control/server.hpp>
 #include <sluice/control/verbs.hpp>
@@ -79,6 +80,9 @@ private:
     [[nodiscard]] control::ReloadReport try_reload(bool wait);
     [[nodiscard]] config::Loaded load_file() const;
     [[nodiscard]] const control::FileJudgement& judge_file();
+    /// False when a core has not taken it up within `patience`, or still uses the generation before the present one;
+    /// then current() stays what it was.
+    bool publish(std::unique_ptr<const control::Snapshot> snapshot, Duration patience);
     [[nodiscard]] control::DrainReport drain_report();
     void servers_changed(); ///< Health or drains did: layer 4's tables and what VRRP tracks follow
     void rebuild_pools();
@@ -112,6 +116,7 @@ private:
     std::vector<std::unique_ptr<port::Port>> opened_ports_;
     control::Registry registry_;
     std::unique_ptr<Node> node_;
+    control::LiveGenerations generations_;
 
     boost::asio::io_context io_;
     boost::asio::signal_set signals_{io_};

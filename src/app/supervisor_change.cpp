@@ -114,7 +114,7 @@ control::ReloadReport Supervisor::try_reload(bool wait)
     }
     drains_.apply(registry_);
     const std::uint64_t generation = (*snapshot)->generation;
-    result.taken_up = node_->publish(std::move(*snapshot), wait ? take_up_patience : Duration::zero());
+    result.taken_up = publish(std::move(*snapshot), wait ? take_up_patience : Duration::zero());
     if (node_->current()->generation != generation) {
         static_cast<void>(admin_.apply(model_->admin));
         result.diagnostics.push_back({Severity::error,
@@ -132,6 +132,13 @@ control::ReloadReport Supervisor::try_reload(bool wait)
     drains_.expire(std::chrono::system_clock::now(), registry_, drain_report());
     tell_tracked_pools();
     return result;
+}
+
+bool Supervisor::publish(std::unique_ptr<const control::Snapshot> snapshot, Duration patience)
+{
+    const bool taken_up = node_->publish(std::move(snapshot), patience);
+    generations_.add(*node_->current());
+    return taken_up;
 }
 
 control::DrainReport Supervisor::drain_report()
@@ -165,7 +172,7 @@ void Supervisor::rebuild_pools()
     for (const auto& pool : current.services->pools()) {
         next->services = next->services->with_pool(l4::Pool::make(pool->id, pool->name, pool->options, pool->servers));
     }
-    if (!node_->publish(std::move(next))) {
+    if (!publish(std::move(next), take_up_patience)) {
         spdlog::warn("a core has not taken up the new state of servers yet");
     }
 }

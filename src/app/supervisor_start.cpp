@@ -285,6 +285,7 @@ std::optional<StartFailure> Supervisor::publish_first()
         spdlog::error("a core did not take up the configuration within 2 s");
         return StartFailure{ExitCode::failed};
     }
+    generations_.add(*node_->current());
     return {};
 }
 

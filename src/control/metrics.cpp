@@ -32,6 +32,8 @@ void write_node(PrometheusWriter& out, Operations& node)
     out.sample({}, std::uint64_t{degradations(node).size()});
     out.family("sluice_generation", "The generation of configuration that runs.", MetricType::gauge);
     out.sample({}, node.snapshot().generation);
+    out.family("sluice_live_generations", "Generations of configuration that something still uses.", MetricType::gauge);
+    out.sample({}, std::uint64_t{node.live_generations()});
     if (const ReloadReport* reload = node.last_reload()) {
         out.family("sluice_last_reload_successful", "Whether the last reload was applied.", MetricType::gauge);
         out.sample({}, std::uint64_t{reload->applied});

@@ -94,6 +94,7 @@ json::object configuration_object(Operations& node)
     json::object item;
     item["file"] = node.config_path();
     item["generation"] = node.snapshot().generation;
+    item["live_generations"] = node.live_generations();
     const ReloadReport* reload = node.last_reload();
     item["last_reload"] = reload != nullptr ? json::value(reload_object(*reload)) : json::value{};
     const FileJudgement& file = node.file_on_disk();

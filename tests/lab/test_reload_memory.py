@@ -106,6 +106,8 @@ def test_reloads_keep_the_websocket_and_the_memory(site):
     begin = time.monotonic()
     for number in range(1, RELOADS + 1):
         generation = reload(node, SECOND if number % 2 else FIRST)
+        live = node.json("status")["configuration"]["live_generations"]
+        assert live <= 2, f"{live} generations are alive after reload {number}, with nothing but a tunnel open"
         if number % 50 == 0:
             sizes[number] = node.resident_bytes()
             # The new file is in force, not merely accepted.

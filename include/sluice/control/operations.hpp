@@ -118,6 +118,8 @@ public:
     [[nodiscard]] virtual const config::Model& model() const = 0;
     [[nodiscard]] virtual const Registry& registry() const = 0;
     [[nodiscard]] virtual const Snapshot& snapshot() const = 0;
+    /// Generations that something still refers to, the present one included.
+    [[nodiscard]] virtual std::size_t live_generations() = 0;
     [[nodiscard]] virtual std::vector<CoreView> cores() const = 0;
     [[nodiscard]] virtual std::vector<PortView> ports() const = 0;
     [[nodiscard]] virtual const neigh::Adjacencies& adjacencies() const = 0;

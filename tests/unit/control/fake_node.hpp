@@ -39,6 +39,7 @@ public:
     [[nodiscard]] const config::Model& model() const override { return model_; }
     [[nodiscard]] const Registry& registry() const override { return registry_; }
     [[nodiscard]] const Snapshot& snapshot() const override { return snapshot_; }
+    [[nodiscard]] std::size_t live_generations() override { return 1; }
     [[nodiscard]] std::vector<CoreView> cores() const override
     {
         CoreView core;
