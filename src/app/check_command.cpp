@@ -1,6 +1,7 @@
 #include "check_command.hpp"
 
-#include <sluice/config/host.hpp>
+#include "configuration_host.hpp"
+
 #include <sluice/config/json.hpp>
 
 #include <boost/json/object.hpp>
@@ -12,7 +13,8 @@ namespace sluice::app {
 
 ExitCode check(const CheckOptions& options)
 {
-    const config::LinuxHost host;
+    const SystemHostProbe probe{""};
+    const ConfigurationHost host{probe};
     config::Options load_options;
     load_options.host = &host;
     load_options.host_errors = options.host;

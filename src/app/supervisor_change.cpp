@@ -1,6 +1,6 @@
+#include "configuration_host.hpp"
 #include "supervisor.hpp"
 
-#include <sluice/config/host.hpp>
 #include <sluice/control/pools.hpp>
 
 #include <fmt/format.h>
@@ -36,7 +36,8 @@ std::string signature_of(const std::vector<std::string>& files)
 
 config::Loaded Supervisor::load_file() const
 {
-    const config::LinuxHost host;
+    const SystemHostProbe probe{""};
+    const ConfigurationHost host{probe};
     config::Options options;
     options.host = &host;
     options.now = std::chrono::system_clock::now();

@@ -1,4 +1,5 @@
-// What only the machine can tell. Injected: tests describe a machine, `sluice` asks the kernel.
+// What only the machine can tell. Injected: tests describe a machine, the program
+// answers from its probe of this one.
 #pragma once
 
 #include <cstdint>
@@ -24,20 +25,6 @@ public:
     [[nodiscard]] virtual std::uint64_t free_hugepages() const = 0;
     [[nodiscard]] virtual bool has_group(const std::string& name) const = 0;
     [[nodiscard]] virtual bool has_folder(const std::string& path) const = 0;
-};
-
-/// This machine.
-class LinuxHost final : public HostFacts {
-public:
-    [[nodiscard]] std::string host_name() const override;
-    [[nodiscard]] std::vector<std::uint32_t> cores() const override;
-    [[nodiscard]] bool has_interface(const std::string& name) const override;
-    [[nodiscard]] std::vector<std::string> kernel_addresses(const std::string& interface) const override;
-    [[nodiscard]] bool has_pci_device(const std::string& address) const override;
-    [[nodiscard]] std::optional<std::uint64_t> available_memory() const override;
-    [[nodiscard]] std::uint64_t free_hugepages() const override;
-    [[nodiscard]] bool has_group(const std::string& name) const override;
-    [[nodiscard]] bool has_folder(const std::string& path) const override;
 };
 
 } // namespace sluice::config

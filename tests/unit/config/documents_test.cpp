@@ -86,7 +86,12 @@ TEST_P(Example, OnAMachineThatHasWhatItNames_IsValidWithoutAWarning)
 
 TEST_P(Example, OnAnyMachine_HasNoError)
 {
-    const LinuxHost host;
+    FakeHost host; // that has nothing of what a file could name
+    host.allowed.clear();
+    host.interfaces.clear();
+    host.groups.clear();
+    host.folders.clear();
+    host.available = 0;
     Options options;
     options.host = &host;
     const Loaded loaded = load(GetParam(), options);

@@ -111,18 +111,5 @@ TEST(Host, NodeWithoutName_HasTheNameOfTheHost)
     EXPECT_EQ(named.model->node, "lb1");
 }
 
-TEST(LinuxHost, ThisMachine_HasACoreAndALoopbackAndMemory)
-{
-    const LinuxHost host;
-    EXPECT_FALSE(host.cores().empty());
-    EXPECT_FALSE(host.has_interface("no-such-if"));
-    EXPECT_TRUE(host.has_folder("/proc"));
-    EXPECT_FALSE(host.has_folder("/proc/version"));
-    EXPECT_GT(host.available_memory().value_or(0), 1U << 20U);
-    EXPECT_TRUE(host.has_group("root"));
-    EXPECT_FALSE(host.has_group("no-such-group"));
-    EXPECT_FALSE(host.has_pci_device("ffff:ff:1f.7"));
-}
-
 } // namespace
 } // namespace sluice::config::testing

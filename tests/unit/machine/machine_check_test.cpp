@@ -1,3 +1,5 @@
+#include "app/configuration_host.hpp"
+
 #include <sluice/app/machine_check.hpp>
 
 #include <gmock/gmock.h>
@@ -252,6 +254,29 @@ TEST_F(MachineCheck, everything_that_is_wrong_is_reported_at_once)
     host.interfaces["eth1"].master = "bond0";
     host.writable = false;
     EXPECT_EQ(check().errors.size(), 5U);
+}
+
+TEST(ConfigurationHost, answers_what_the_probe_of_the_machine_found)
+{
+    FakeHost probe;
+    probe.interfaces["eth1"].addresses = {*wire::Prefix::parse("fe80::1/64"), *wire::Prefix::parse("192.0.2.1/24")};
+    probe.memory_facts = {16 * mebibyte, 2 * mebibyte, 4096 * mebibyte};
+    probe.nics["0000:01:00.0"] = "";
+    const ConfigurationHost host{probe};
+    EXPECT_THAT(host.cores(), ElementsAre(0, 1, 3));
+    EXPECT_TRUE(host.has_interface("eth1"));
+    EXPECT_FALSE(host.has_interface("eth2"));
+    EXPECT_THAT(host.kernel_addresses("eth1"), ElementsAre("192.0.2.1"));
+    EXPECT_THAT(host.kernel_addresses("eth2"), IsEmpty());
+    EXPECT_TRUE(host.has_pci_device("0000:01:00.0"));
+    EXPECT_FALSE(host.has_pci_device("0000:02:00.0"));
+    EXPECT_EQ(host.available_memory(), 4096 * mebibyte);
+    EXPECT_EQ(host.free_hugepages(), 16 * mebibyte);
+    EXPECT_TRUE(host.has_group("root"));
+    EXPECT_FALSE(host.has_group("no-such-group"));
+    EXPECT_TRUE(host.has_folder("/proc"));
+    EXPECT_FALSE(host.has_folder("/proc/version"));
+    EXPECT_NE(host.host_name(), "");
 }
 
 } // namespace
