@@ -20,7 +20,8 @@ struct Options {
     double rate = 0; ///< Packets per second; 0: as many as go
     double warm_up_seconds = 1;
     double seconds = 3;
-    bool resolve = true; ///< Ask for the node's MAC address first
+    double every_seconds = 1; ///< Between two echoes
+    bool resolve = true;      ///< Ask for the node's MAC address first
 };
 
 using SteadyClock = std::chrono::steady_clock;
@@ -82,8 +83,9 @@ std::size_t Wire::receive(Handler&& handler)
     return count;
 }
 
-/// Both print one JSON object. Exit codes.
+/// Each prints one JSON object. Exit codes.
 int run_udp(Wire& wire, const Options& options);
 int run_http(Wire& wire, const Options& options);
+int run_echo(Wire& wire, const Options& options);
 
 } // namespace sluice::bench
