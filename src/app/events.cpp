@@ -43,7 +43,7 @@ void EventSender::send(const vrrp::Event& event) noexcept
         out.from = vrrp::name(event.from);
         out.to = vrrp::name(event.to);
         out.reason = event.peer.is_unspecified() ? formatted("{}", vrrp::name(event.reason))
-                                                 : formatted("{}, peer {} priority {}", vrrp::name(event.reason),
+                                                 : formatted("{}, peer {}, own priority {}", vrrp::name(event.reason),
                                                              event.peer.to_string(), event.priority);
     } else {
         out.to = vrrp::name(event.kind);

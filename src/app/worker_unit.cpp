@@ -104,7 +104,7 @@ void WorkerUnit::receive(packet::Packet&& frame, const wire::ParsedPacket& parse
 /// A segment of a connection that the address's former owner still has goes there. True when it was taken.
 bool WorkerUnit::pass_back(packet::Packet& frame, const wire::ParsedPacket& parsed) noexcept
 {
-    if ((parsed.tcp_flags & wire::tcp_flag::syn) != 0 || stack_.has_connection(parsed)) {
+    if ((parsed.tcp_flags & wire::tcp_flag::syn) != 0 || stack_.knows(std::as_const(frame).bytes(), parsed)) {
         return false;
     }
     const neigh::Table& table = *context_.snapshot->neighbours;

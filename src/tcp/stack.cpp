@@ -20,6 +20,16 @@ bool answerable(const wire::ParsedPacket& packet) noexcept
            packet.destination_port != 0;
 }
 
+TableEntry ends_of(Core& core, const wire::ParsedPacket& parsed) noexcept
+{
+    TableEntry ends{EntryKind::connection, &core};
+    ends.local = parsed.destination;
+    ends.remote = parsed.source;
+    ends.local_port = parsed.destination_port;
+    ends.remote_port = parsed.source_port;
+    return ends;
+}
+
 ConnectionInfo describe(const TableEntry& entry) noexcept
 {
     ConnectionInfo info;
@@ -174,11 +184,7 @@ void Stack::input(packet::Packet&& packet, const wire::ParsedPacket& parsed) noe
     const Segment segment = read_segment(owned.bytes(), parsed);
     TableEntry* entry = core.table.find(parsed.destination, parsed.destination_port, parsed.source, parsed.source_port);
     if (entry == nullptr) {
-        TableEntry ends{EntryKind::connection, &core};
-        ends.local = parsed.destination;
-        ends.remote = parsed.source;
-        ends.local_port = parsed.destination_port;
-        ends.remote_port = parsed.source_port;
+        const TableEntry ends = ends_of(core, parsed);
         if (Listener* listener = core.find_listener(ends.local_endpoint())) {
             listener_segment_arrives(core, *listener, ends, segment, nullptr);
         } else {
@@ -200,9 +206,15 @@ void Stack::input(packet::Packet&& packet, const wire::ParsedPacket& parsed) noe
     }
 }
 
-bool Stack::has_connection(const wire::ParsedPacket& parsed) const noexcept
+bool Stack::knows(Bytes packet, const wire::ParsedPacket& parsed) const noexcept
 {
-    return core_->table.find(parsed.destination, parsed.destination_port, parsed.source, parsed.source_port) != nullptr;
+    if (core_->table.find(parsed.destination, parsed.destination_port, parsed.source, parsed.source_port) != nullptr) {
+        return true;
+    }
+    const TableEntry ends = ends_of(*core_, parsed);
+    const Segment segment = read_segment(packet, parsed);
+    return segment.has(wire::tcp_flag::ack) && core_->find_listener(ends.local_endpoint()) != nullptr &&
+           core_->cookies.check(ends, segment.sequence - 1, segment.acknowledgment - 1, core_->now()).has_value();
 }
 
 bool Stack::icmp_error(const wire::IcmpError& error) noexcept { return icmp_error_arrives(*core_, error); }

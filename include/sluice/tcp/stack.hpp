@@ -86,8 +86,9 @@ public:
     /// from the first byte of `packet`. Handlers that it makes ready run later.
     void input(packet::Packet&& packet, const wire::ParsedPacket& parsed) noexcept;
 
-    /// Whether input() would find a connection (half-open and in TIME_WAIT too) for this segment.
-    [[nodiscard]] bool has_connection(const wire::ParsedPacket& parsed) const noexcept;
+    /// Whether this segment, which is no SYN, is of a connection of ours: half-open, in TIME_WAIT, or begun with a
+    /// cookie too.
+    [[nodiscard]] bool knows(Bytes packet, const wire::ParsedPacket& parsed) const noexcept;
 
     /// An ICMP error about a TCP segment of ours (RFC 5927: checked against the sequence numbers in flight). True when
     /// it matched a connection.

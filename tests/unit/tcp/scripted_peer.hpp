@@ -128,9 +128,12 @@ struct ScriptedPeer : ::testing::Test {
         const Bytes all = Bytes{bytes}.subspan(ip);
         header.set_checksum(wire::checksum(all, peer.address, local.address, 6));
         host().loop.start_turn();
+        wire::ParsedPacket parsed;
+        known = !wire::parse_ip(bytes, parsed) && host().stack.knows(bytes, parsed);
         host().receive(bytes);
         host().turn();
     }
+    bool known = false; ///< Whether the stack knew what was sent last
 
     /// Virtual time passes, timer by timer.
     void pass(Duration time)

@@ -68,6 +68,23 @@ TEST_F(SynCookie, flood_of_a_hundred_thousand_keeps_nothing_and_a_client_still_g
     EXPECT_EQ(count(Counter::tcp_syn_cookies_received), 1U);
 }
 
+TEST_F(SynCookie, what_completes_the_handshake_is_known_and_what_does_not_is_not)
+{
+    flood();
+    open({.mss = 1460});
+    send({.ack = 2});
+    EXPECT_FALSE(known) << "no cookie of ours";
+    EXPECT_EQ(next()->flags, RST);
+    send({});
+    EXPECT_TRUE(known) << "before there is a connection";
+    ASSERT_TRUE(stream.has_value());
+    send({.payload = "hello"});
+    EXPECT_TRUE(known);
+    ++peer.port;
+    send({});
+    EXPECT_FALSE(known);
+}
+
 TEST_F(SynCookie, window_scale_sack_and_mss_survive)
 {
     flood();
