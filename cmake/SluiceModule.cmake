@@ -7,6 +7,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports the rest inside the standard library and fmt when inlining (GCC bugs 105562, 105651, 105329).
   target_compile_options(sluice_options INTERFACE -Werror -Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds
     -Wno-dangling-pointer -Wno-stringop-overread)
+  if(CMAKE_UNITY_BUILD)
+    # Sanitizer builds compile several sources as one: g++ takes them for headers, and names of one shadow those of
+    # another. Release keeps these warnings.
+    target_compile_options(sluice_options INTERFACE -Wno-subobject-linkage -Wno-shadow)
+  endif()
 endif()
 add_compile_options(-march=x86-64-v2 -fno-omit-frame-pointer)
 if(SLUICE_SANITIZE)

@@ -16,8 +16,6 @@
 namespace sluice::app {
 namespace {
 
-constexpr std::uint64_t mebibyte = 1ULL << 20U;
-
 // Directories that EAL left for processes which are gone: it makes one per file prefix, and ours carries the process
 // id.
 void remove_stale_directories(const std::string& program)

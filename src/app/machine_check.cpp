@@ -7,7 +7,6 @@
 namespace sluice::app {
 namespace {
 
-constexpr std::uint64_t mebibyte = 1ULL << 20U;
 /// A buffer and its headers have to fit a page (AF_XDP, unaligned chunks).
 constexpr std::uint16_t largest_xdp_mtu = 3480;
 /// What one queue locks in memory at least: the buffers of AF_XDP, both rings of AF_PACKET.

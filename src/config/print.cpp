@@ -24,7 +24,7 @@ bool is_plain(std::string_view text)
            std::find(std::begin(reserved), std::end(reserved), text) == std::end(reserved);
 }
 
-std::string quoted(std::string_view text)
+std::string in_quotes(std::string_view text)
 {
     static constexpr std::string_view hex = "0123456789abcdef";
     std::string out = "\"";
@@ -75,7 +75,7 @@ void write_entries(std::string& out, const Node& map, std::size_t indent, bool f
             out += std::string(indent, ' ');
         }
         first_is_placed = false;
-        out += (is_plain(entry.key) ? entry.key : quoted(entry.key)) + ":";
+        out += (is_plain(entry.key) ? entry.key : in_quotes(entry.key)) + ":";
         write_value(out, entry.value, indent);
     }
 }
@@ -87,7 +87,7 @@ std::string inline_text(const Node& node)
     std::string out;
     switch (node.kind) {
     case Node::Kind::scalar:
-        return is_plain(node.text) ? node.text : quoted(node.text);
+        return is_plain(node.text) ? node.text : in_quotes(node.text);
     case Node::Kind::list:
         for (const Node& item : node.items) {
             out += (out.empty() ? "" : ", ") + inline_text(item);

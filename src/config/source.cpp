@@ -52,9 +52,9 @@ Diagnostic Report::describe(Severity severity, const Where& where, std::string m
 {
     Diagnostic item{severity, where, std::move(message), std::move(hint), {}};
     if (const SourceFile* file = sources_.find(where.file)) {
-        constexpr std::size_t longest = 400; // A caret in a line of megabytes helps nobody.
+        constexpr std::size_t longest_shown = 400; // A caret in a line of megabytes helps nobody.
         const std::string_view line = file->line(where.line);
-        item.source_line = line.size() <= longest ? std::string{line} : std::string{};
+        item.source_line = line.size() <= longest_shown ? std::string{line} : std::string{};
     }
     return item;
 }

@@ -28,8 +28,8 @@ using boost::system::error_code;
 constexpr std::size_t connections_limit = 32;
 constexpr std::uint32_t header_limit = 8192;
 /// For a request to come, and for its answer to be taken.
-constexpr auto patience = std::chrono::seconds{10};
-constexpr auto accept_pause = std::chrono::milliseconds{200};
+constexpr auto visit_patience = std::chrono::seconds{10};
+constexpr auto visit_pause = std::chrono::milliseconds{200};
 
 wire::IpAddress address_of(const tcp::endpoint& endpoint)
 {
@@ -87,7 +87,7 @@ public:
         parser_.emplace();
         parser_->header_limit(header_limit);
         parser_->body_limit(0);
-        stream_.expires_after(patience);
+        stream_.expires_after(visit_patience);
         http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](const error_code& error, std::size_t) {
             if (!error) {
                 self->write();
@@ -99,7 +99,7 @@ private:
     void write()
     {
         response_ = respond(node_, parser_->get());
-        stream_.expires_after(patience);
+        stream_.expires_after(visit_patience);
         http::async_write(stream_, response_, [self = shared_from_this()](const error_code& error, std::size_t) {
             if (!error && self->response_.keep_alive()) {
                 self->read();
@@ -140,7 +140,7 @@ struct AdminPage::State : std::enable_shared_from_this<AdminPage::State> {
                 return;
             }
             if (error) {
-                self->pause.expires_after(accept_pause);
+                self->pause.expires_after(visit_pause);
                 self->pause.async_wait([self, from](const error_code& stopped) {
                     if (!stopped && self->acceptor == from) {
                         self->accept(from);

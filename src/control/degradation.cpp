@@ -8,7 +8,6 @@
 namespace sluice::control {
 namespace {
 
-constexpr Duration stall = std::chrono::seconds{1};
 constexpr Duration recent = std::chrono::seconds{60};
 /// Two actives advertise every interval; the longest is 41 s.
 constexpr Duration two_actives_fade = std::chrono::seconds{45};
@@ -159,7 +158,7 @@ void judge_pools(const Operations& node, List& found)
 void judge_cores(const Operations& node, List& found)
 {
     for (const CoreView& core : node.cores()) {
-        if (core.since_last_turn > stall) {
+        if (core.since_last_turn > stalled_after) {
             found.push_back({"core_stalled", fmt::format("core {}", core.index),
                              fmt::format("core {} (cpu {}) has finished no turn for {:.1f} s", core.index, core.cpu,
                                          seconds(core.since_last_turn)),

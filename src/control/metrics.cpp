@@ -12,7 +12,6 @@ namespace {
 using telemetry::MetricType;
 using telemetry::PrometheusWriter;
 
-constexpr Duration stall = std::chrono::seconds{1};
 /// Turns from 1 us to 1 s.
 constexpr unsigned turn_first_bits = 10;
 constexpr unsigned turn_last_bits = 30;
@@ -229,7 +228,8 @@ void write_certificates(PrometheusWriter& out, const Operations& node)
 bool is_alive(const Operations& node)
 {
     const std::vector<CoreView> cores = node.cores();
-    return std::all_of(cores.begin(), cores.end(), [](const CoreView& core) { return core.since_last_turn <= stall; });
+    return std::all_of(cores.begin(), cores.end(),
+                       [](const CoreView& core) { return core.since_last_turn <= stalled_after; });
 }
 
 bool is_ready(const Operations& node) { return node.phase() == NodePhase::running; }

@@ -14,6 +14,9 @@
 
 namespace sluice::control {
 
+/// A core that has finished no turn for longer is stalled.
+inline constexpr Duration stalled_after = std::chrono::seconds{1};
+
 /// schema, node, time and, for answers, the exit code.
 [[nodiscard]] boost::json::object envelope(const Operations& node, WallTime time);
 [[nodiscard]] boost::json::object answer(const Operations& node, Exit exit = Exit::success);

@@ -13,6 +13,8 @@
 
 namespace sluice::app {
 
+inline constexpr std::uint64_t mebibyte = 1ULL << 20U;
+
 /// Whose XDP program is attached to an interface.
 enum class XdpOwner : std::uint8_t {
     nobody,

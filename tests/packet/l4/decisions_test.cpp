@@ -15,8 +15,6 @@ using std::chrono::seconds;
 using telemetry::DropReason;
 namespace flag = wire::tcp_flag;
 
-const wire::Endpoint client = endpoint("203.0.113.9:5555");
-const wire::Endpoint dns = endpoint("192.0.2.100:53");
 const wire::Endpoint first_server = endpoint("10.0.0.53:53");
 const wire::Endpoint second_server = endpoint("10.0.0.54:53");
 

@@ -13,9 +13,6 @@ using l4::Action;
 using l4::Method;
 using telemetry::DropReason;
 
-const wire::Endpoint client = endpoint("203.0.113.9:5555");
-const wire::Endpoint dns = endpoint("192.0.2.100:53");
-
 /// A UDP datagram of 1000 bytes of data in three IPv4 fragments of 400, 400 and 208 bytes.
 std::vector<Frame> in_fragments(const wire::Endpoint& from, const wire::Endpoint& to, std::uint16_t identification = 7,
                                 std::uint8_t hop_limit = 64)

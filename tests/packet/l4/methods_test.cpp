@@ -107,18 +107,18 @@ TEST_P(EveryMethod, both_directions_and_errors_about_them_have_one_owner)
 {
     const Case& c = GetParam();
     const wire::Endpoint local = open();
-    const wire::Endpoint client = endpoint(c.client);
+    const wire::Endpoint from = endpoint(c.client);
     if (c.method == Method::fullnat) {
         EXPECT_TRUE(flow::local_ports::full_nat.contains(local.port));
     } else {
-        EXPECT_EQ(local, client);
+        EXPECT_EQ(local, from);
     }
-    const Frame request = frame(client, endpoint(c.service), "x", flag::ack, 64);
+    const Frame request = frame(from, endpoint(c.service), "x", flag::ack, 64);
     const Frame carried = frame(local, endpoint(c.server), "x", flag::ack, 64);
     const Frame answer = frame(endpoint(c.server), local, "x", flag::ack, 64);
-    const Frame returned = frame(endpoint(c.service), client, "x", flag::ack, 64);
-    const wire::IpAddress router = ip(client.address.is_v4() ? "198.51.100.1" : "2001:db8:f::1");
-    const l4::Owner expected{l4::Owner::Kind::forwarder, flow::shard_of_client(client.address, client.port)};
+    const Frame returned = frame(endpoint(c.service), from, "x", flag::ack, 64);
+    const wire::IpAddress router = ip(from.address.is_v4() ? "198.51.100.1" : "2001:db8:f::1");
+    const l4::Owner expected{l4::Owner::Kind::forwarder, flow::shard_of_client(from.address, from.port)};
     for (const Frame& seen : {request, answer, icmp_error(router, local.address, carried, 8, 64),
                               icmp_error(router, endpoint(c.service).address, returned, 8, 64)}) {
         wire::ParsedPacket parsed;

@@ -77,9 +77,9 @@ Counts run(Node& node, std::uint64_t seed)
     Counts counts;
     const wire::Endpoint service = endpoint("192.0.2.100:53");
     const auto at = [&] { return static_cast<std::size_t>(random.below(node.forwarders())); };
-    for (int client = 0; client < clients; ++client) {
+    for (int number = 0; number < clients; ++number) {
         const wire::Endpoint from{wire::IpAddress::v4(static_cast<std::uint32_t>(0xcb007100U + random.below(200))),
-                                  static_cast<std::uint16_t>(2000 + client)};
+                                  static_cast<std::uint16_t>(2000 + number)};
         const Frame request = on_wire(udp_packet(from, service, bytes_of("question")));
         const Outcome first = node.receive(at(), request);
         EXPECT_EQ(first.verdict.action, Action::transmit);

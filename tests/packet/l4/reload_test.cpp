@@ -10,9 +10,6 @@ using l4::Action;
 using telemetry::DropReason;
 namespace flag = wire::tcp_flag;
 
-const wire::Endpoint client = endpoint("203.0.113.9:5555");
-const wire::Endpoint dns = endpoint("192.0.2.100:53");
-
 Frame udp(std::uint16_t port) { return on_wire(udp_packet({client.address, port}, dns, bytes_of("x"))); }
 Frame tcp(std::uint16_t port, std::uint8_t flags)
 {

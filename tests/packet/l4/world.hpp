@@ -14,6 +14,9 @@
 
 namespace sluice::test {
 
+inline const wire::Endpoint client = endpoint("203.0.113.9:5555");
+inline const wire::Endpoint dns = endpoint("192.0.2.100:53"); ///< The forwarded service
+
 class FakeNextHops final : public l4::NextHops {
 public:
     std::optional<l4::NextHop> find(const wire::IpAddress&, const wire::IpAddress& destination) noexcept override

@@ -4,7 +4,7 @@
 namespace sluice::config::testing {
 namespace {
 
-const std::vector<Row>& rows()
+const std::vector<Row>& reader_rows()
 {
     static const std::vector<Row> table{
         {"duplicate_key_error_at_the_second_note_at_the_first", one_port + "node: a\nnode: b\n",
@@ -154,7 +154,7 @@ class ReaderTable : public ::testing::TestWithParam<Row> {};
 
 TEST_P(ReaderTable, Text_GivesTheseFindingsAndNoOthers) { expect_findings(GetParam()); }
 
-INSTANTIATE_TEST_SUITE_P(Table, ReaderTable, ::testing::ValuesIn(rows()), row_name);
+INSTANTIATE_TEST_SUITE_P(Table, ReaderTable, ::testing::ValuesIn(reader_rows()), row_name);
 
 } // namespace
 } // namespace sluice::config::testing

@@ -4,7 +4,7 @@
 namespace sluice::config::testing {
 namespace {
 
-const std::vector<Row>& rows()
+const std::vector<Row>& semantic_rows()
 {
     static const std::vector<Row> table{
         {"core_twice", one_port + "cpu: {forwarders: [1, 1]}\n",
@@ -399,7 +399,7 @@ class SemanticTable : public ::testing::TestWithParam<Row> {};
 
 TEST_P(SemanticTable, Text_GivesTheseFindingsAndNoOthers) { expect_findings(GetParam()); }
 
-INSTANTIATE_TEST_SUITE_P(Table, SemanticTable, ::testing::ValuesIn(rows()), row_name);
+INSTANTIATE_TEST_SUITE_P(Table, SemanticTable, ::testing::ValuesIn(semantic_rows()), row_name);
 
 } // namespace
 } // namespace sluice::config::testing

@@ -4,7 +4,7 @@
 namespace sluice::config::testing {
 namespace {
 
-const std::vector<Row>& rows()
+const std::vector<Row>& value_rows()
 {
     static const std::vector<Row> table{
         {"duration_without_unit", one_port + "stop: {drain: 5}\n",
@@ -174,7 +174,7 @@ class ValueTable : public ::testing::TestWithParam<Row> {};
 
 TEST_P(ValueTable, Text_GivesTheseFindingsAndNoOthers) { expect_findings(GetParam()); }
 
-INSTANTIATE_TEST_SUITE_P(Table, ValueTable, ::testing::ValuesIn(rows()), row_name);
+INSTANTIATE_TEST_SUITE_P(Table, ValueTable, ::testing::ValuesIn(value_rows()), row_name);
 
 } // namespace
 } // namespace sluice::config::testing

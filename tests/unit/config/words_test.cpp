@@ -4,7 +4,7 @@
 namespace sluice::config::testing {
 namespace {
 
-const std::vector<Row>& rows()
+const std::vector<Row>& word_rows()
 {
     static const std::vector<Row> table{
         {"near_word", one_port + "logg: {}\n",
@@ -71,7 +71,7 @@ class WordTable : public ::testing::TestWithParam<Row> {};
 
 TEST_P(WordTable, Text_GivesTheseFindingsAndNoOthers) { expect_findings(GetParam()); }
 
-INSTANTIATE_TEST_SUITE_P(Table, WordTable, ::testing::ValuesIn(rows()), row_name);
+INSTANTIATE_TEST_SUITE_P(Table, WordTable, ::testing::ValuesIn(word_rows()), row_name);
 
 } // namespace
 } // namespace sluice::config::testing

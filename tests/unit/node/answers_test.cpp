@@ -6,7 +6,7 @@ namespace {
 
 using telemetry::DropReason;
 
-constexpr const char* config = R"(
+constexpr const char* answers_config = R"(
 node: test
 ports: [{name: front, device: {vdev: net_null0}, addresses: [192.0.2.11/24]}]
 vrrp: [{name: public, port: front, vrid: 51, priority: 100, addresses: [192.0.2.100]}]
@@ -15,7 +15,7 @@ services: [{name: site, listen: 192.0.2.100:80/tcp, proxy: {routes: [{respond: {
 
 class NodeAnswers : public testing::Test {
 protected:
-    NodeAnswers() : lab{{}, config, {ip("192.0.2.10")}}
+    NodeAnswers() : lab{{}, answers_config, {ip("192.0.2.10")}}
     {
         lab.world.on_frame = [this](Bytes frame, const wire::ParsedPacket& parsed) {
             if (parsed.is_ip() && parsed.destination == ip("192.0.2.10")) {

@@ -13,7 +13,7 @@ namespace {
 using telemetry::Counter;
 using telemetry::DropReason;
 
-constexpr const char* config = R"(
+constexpr const char* ownership_config = R"(
 node: test
 ports:
   - {name: front, device: {vdev: net_null0}, addresses: [192.0.2.11/24, "2001:db8::11/64"]}
@@ -111,7 +111,7 @@ TEST_P(Ownership, packets_on_random_queues_find_their_one_owner)
     options.workers = static_cast<std::size_t>(workers);
     options.shared_cores = shared;
     options.seed = static_cast<std::uint64_t>(forwarders * 10 + workers);
-    NodeLab lab{options, config, hosts()};
+    NodeLab lab{options, ownership_config, hosts()};
     const Outcome outcome = run_traffic(lab);
     EXPECT_TRUE(outcome.complete) << outcome.drops;
     EXPECT_EQ(outcome.http.exact, 24U) << outcome.drops;
@@ -137,7 +137,7 @@ INSTANTIATE_TEST_SUITE_P(layouts, Ownership,
 /// went to the service whose port the connection had taken for its own.
 TEST(OwnPorts, connection_to_a_server_never_begins_at_a_port_that_a_service_has)
 {
-    std::string text = config;
+    std::string text = ownership_config;
     for (int number = 0; number < 2000; ++number) {
         const std::string line = "  - {name: raw" + std::to_string(number) +
                                  ", listen: 192.0.2.11:" + std::to_string(9001 + number * 10) +
@@ -167,7 +167,7 @@ TEST(OwnershipControl, replies_that_reach_the_wrong_worker_are_noticed)
     options.forwarders = 2;
     options.workers = 2;
     options.swap_workers = true;
-    NodeLab lab{options, config, hosts()};
+    NodeLab lab{options, ownership_config, hosts()};
     const Outcome outcome = run_traffic(lab, std::chrono::seconds{5});
     EXPECT_EQ(outcome.http.exact, 0U);
     EXPECT_GT(lab.total(DropReason::tcp_no_connection), 0U);

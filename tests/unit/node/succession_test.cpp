@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 using telemetry::Counter;
 using telemetry::DropReason;
 
-constexpr const char* config = R"(
+constexpr const char* succession_config = R"(
 node: test
 ports: [{name: front, device: {vdev: net_null0}, addresses: [192.0.2.11/24]}]
 vrrp: [{name: public, port: front, vrid: 51, priority: 200, advert_interval: 100ms, addresses: [192.0.2.100]}]
@@ -31,7 +31,7 @@ protected:
         wire::ParsedPacket packet;
     };
 
-    NodeSuccession() : lab{{}, config, {ip("192.0.2.10"), ip("192.0.2.12")}}
+    NodeSuccession() : lab{{}, succession_config, {ip("192.0.2.10"), ip("192.0.2.12")}}
     {
         lab.world.on_frame = [this](Bytes frame, const wire::ParsedPacket& parsed) {
             if (parsed.is_ip() && parsed.protocol == wire::protocol::tcp) {

@@ -10,7 +10,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 constexpr const char* get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 class Answers : public ::testing::Test {

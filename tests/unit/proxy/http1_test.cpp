@@ -9,8 +9,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-
 class Http1 : public ::testing::Test {
 protected:
     void serve() { lab.apply({plan}); }

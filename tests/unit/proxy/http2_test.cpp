@@ -7,10 +7,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nKeep-Alive: 5\r\n\r\nhello";
-
 class Http2 : public ::testing::Test {
 protected:
+    static constexpr const char* hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nKeep-Alive: 5\r\n\r\nhello";
+
     void serve() { lab.apply({plan}); }
     void connect(bool hold_windows = false) { client = std::make_unique<Http2Client>(lab.connect(), hold_windows); }
     bool answered(std::int32_t id)

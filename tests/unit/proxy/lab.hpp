@@ -18,6 +18,9 @@
 
 namespace sluice::proxy::test {
 
+/// What most servers here answer.
+inline constexpr const char* hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
 class Lab;
 class Peer;
 

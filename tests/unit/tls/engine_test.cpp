@@ -13,12 +13,6 @@ namespace {
 
 using namespace test;
 
-const Pair& site()
-{
-    static const Pair pair = make_certificate({"www.example.org"});
-    return pair;
-}
-
 class EngineTest : public testing::TestWithParam<Version> {
 protected:
     [[nodiscard]] std::shared_ptr<const ClientContext> client_of_version() const

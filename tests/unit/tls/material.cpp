@@ -79,6 +79,12 @@ Pair make_certificate(const std::vector<std::string>& names, KeyKind kind, int d
     return pair;
 }
 
+const Pair& site()
+{
+    static const Pair pair = make_certificate({"www.example.org"});
+    return pair;
+}
+
 std::string encrypt_key(const std::string& key_pem)
 {
     BIO* in = BIO_new_mem_buf(key_pem.data(), static_cast<int>(key_pem.size()));

@@ -20,6 +20,9 @@ struct Pair {
 /// Self-signed, CN is the first name, SAN are all names (addresses too), valid from an hour ago for `days`.
 [[nodiscard]] Pair make_certificate(const std::vector<std::string>& names, KeyKind kind = KeyKind::p256, int days = 30);
 
+/// The certificate of www.example.org, made once.
+[[nodiscard]] const Pair& site();
+
 /// An encrypted key in PEM.
 [[nodiscard]] std::string encrypt_key(const std::string& key_pem);
 

@@ -22,12 +22,6 @@ using namespace test;
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-const Pair& site()
-{
-    static const Pair pair = make_certificate({"www.example.org"});
-    return pair;
-}
-
 // Functions, for g++ 12 fails on designated initialisers inside templates.
 std::shared_ptr<const ClientContext> h2_client() { return client_context({.verify = false, .alpn = {"h2"}}); }
 
