@@ -57,6 +57,14 @@ WorkerUnit::WorkerUnit(CoreContext& context, IpOutput& output, EventSender& even
 {
 }
 
+WorkerUnit::~WorkerUnit()
+{
+    // A coroutine ends by running to its end: what waits for a signal inside itself has no other owner to free it.
+    do {
+        proxy_.abort_all();
+    } while (loop_.run_ready(handler_budget) != 0);
+}
+
 void WorkerUnit::apply(const control::Snapshot& snapshot) noexcept
 {
     if (plan_ != snapshot.proxy) {

@@ -25,6 +25,9 @@ class WorkerUnit final : private tcp::Output, private proxy::Environment, privat
 public:
     WorkerUnit(CoreContext& context, IpOutput& output, EventSender& events, telemetry::RecordRing& access_records,
                const WorkerBudget& budget);
+    ~WorkerUnit(); ///< Ends every connection.
+    WorkerUnit(const WorkerUnit&) = delete;
+    WorkerUnit& operator=(const WorkerUnit&) = delete;
 
     /// Puts the generation of this turn to work, if it is another one.
     void apply(const control::Snapshot& snapshot) noexcept;

@@ -288,6 +288,9 @@ void Listener::hand_over(bool run)
             handler(std::move(stream));
         }
     }
+    if (closed) {
+        handler = nullptr;
+    }
     posted = false;
     if (run && first != nullptr) {
         posted = true;

@@ -263,6 +263,9 @@ void Stack::unlisten(const wire::Endpoint& local) noexcept
     core.listeners.erase(local);
     listener->closed = true;
     ++core.closed_listeners;
+    if (!listener->posted) { // Else it may be the handler that called us.
+        listener->handler = nullptr;
+    }
     free_if_unused(*listener);
 }
 

@@ -101,7 +101,8 @@ public:
 
     /// Accepts connections to exactly this endpoint. False when somebody listens there. `handler` runs on the loop.
     [[nodiscard]] bool listen(const wire::Endpoint& local, const ListenOptions& options, AcceptHandler handler);
-    /// Takes no more connections. Half-open ones and those not handed over yet are dropped; accepted ones live on.
+    /// Takes no more connections. Half-open ones and those not handed over yet are dropped; accepted ones live on. The
+    /// handler is destroyed before this returns, or, when it is running, after that.
     void unlisten(const wire::Endpoint& local) noexcept;
 
     /// Opens a connection; completes with (error, stream). `local.port` 0 takes one from the allocator. Errors:

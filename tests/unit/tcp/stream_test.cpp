@@ -126,6 +126,41 @@ Awaitable<void> send_and_compare(Stack& stack, wire::Endpoint from, wire::Endpoi
     done = true;
 }
 
+TEST_F(StreamTest, unlisten_frees_the_handler_while_what_it_accepted_lives_on)
+{
+    const auto held = std::make_shared<int>(0);
+    std::optional<Stream> accepted;
+    std::optional<Stream> connected;
+    ASSERT_TRUE(server.stack.listen(service, {}, [&, held](Stream stream) { accepted.emplace(std::move(stream)); }));
+    client.stack.async_connect({client.address, 0}, service, {},
+                               [&](ErrorCode, Stream stream) { connected.emplace(std::move(stream)); });
+    exchange();
+    EXPECT_EQ(held.use_count(), 2);
+    server.stack.unlisten(service);
+    EXPECT_EQ(held.use_count(), 1);
+    ASSERT_TRUE(accepted.has_value());
+    EXPECT_TRUE(accepted->is_open());
+}
+
+TEST_F(StreamTest, handler_that_stops_listening_is_freed_when_it_has_returned)
+{
+    const auto held = std::make_shared<int>(0);
+    std::optional<Stream> accepted;
+    std::optional<Stream> connected;
+    long alive = 0;
+    ASSERT_TRUE(server.stack.listen(service, {}, [&, held](Stream stream) {
+        accepted.emplace(std::move(stream));
+        server.stack.unlisten(service);
+        alive = held.use_count();
+    }));
+    client.stack.async_connect({client.address, 0}, service, {},
+                               [&](ErrorCode, Stream stream) { connected.emplace(std::move(stream)); });
+    exchange();
+    EXPECT_EQ(alive, 2);
+    EXPECT_EQ(held.use_count(), 1);
+    EXPECT_TRUE(accepted.has_value());
+}
+
 TEST_F(StreamTest, coroutines_echo_megabytes_identically)
 {
     ASSERT_TRUE(server.stack.listen(service, {}, [&](Stream stream) {
