@@ -4,12 +4,13 @@
 namespace sluice::tcp {
 namespace {
 
-void measure(Connection& connection, const Segment& segment) noexcept
+/// One sample in a round trip, of a segment that was sent once (RFC 6298 §3, §4).
+void measure(Connection& connection, const Segment& segment, const Delivery& delivery) noexcept
 {
     Core& core = *connection.core;
-    if (connection.timing && segment.acknowledgment >= connection.timed_end) {
-        connection.timing = false;
-        connection.rtt.sample(core.now() - connection.timed_at);
+    if (delivery.rtt_us != 0 && connection.rack.fack >= connection.timed_end) {
+        connection.timed_end = connection.snd_nxt;
+        connection.rtt.sample(std::chrono::microseconds{delivery.rtt_us});
         return;
     }
     // After a timeout only timestamps can tell which transmission is being acknowledged (RFC 7323 §4); one sample,
@@ -44,14 +45,11 @@ bool fin_acknowledged(Connection& connection) noexcept
 }
 
 /// Returns false when the connection is gone.
-bool advance(Connection& connection, const Segment& segment) noexcept
+bool advance(Connection& connection, const Segment& segment, const Delivery& delivery) noexcept
 {
     Core& core = *connection.core;
-    const std::uint32_t in_flight = connection.in_flight();
-    const auto acknowledged = static_cast<std::uint32_t>(segment.acknowledgment - connection.snd_una);
-    const std::uint32_t bytes = std::min(acknowledged, connection.unacknowledged);
+    const std::uint32_t bytes = std::min(delivery.acknowledged, connection.unacknowledged);
     const bool fin = connection.fin_sent() && segment.acknowledgment > connection.data_end();
-    measure(connection, segment);
     if (bytes != 0) {
         connection.send.consume(bytes);
         connection.unacknowledged -= bytes;
@@ -63,11 +61,14 @@ bool advance(Connection& connection, const Segment& segment) noexcept
     connection.backoff = 0;
     connection.attempts = 0;
     connection.progress_at = core.now();
-    on_new_acknowledgment(connection, acknowledged, in_flight);
+    on_delivery(connection, delivery);
     if (connection.in_flight() == 0) {
         connection.rto_at = never;
-        connection.tail_probe_at = never;
+        connection.loss_at = never;
+        connection.reordering_timer = false;
         connection.tail_probe_out = false;
+        connection.rack.valid = false;
+        connection.flight.release(core.buffers);
     } else {
         restart_retransmission_timer(connection);
         schedule_tail_probe(connection);
@@ -113,21 +114,24 @@ bool process_acknowledgment(Connection& connection, const Segment& segment) noex
         challenge(connection);
         return false;
     }
-    const bool sack_news = connection.sack_allowed && segment.sack_count != 0 && note_sacked(connection, segment);
+    const Delivery delivery = take_delivery(connection, segment);
     note_tail_probe_answer(connection, segment);
-    const bool advances = segment.acknowledgment > connection.snd_una;
-    if (advances && !advance(connection, segment)) {
+    const bool advances = delivery.acknowledged != 0;
+    if (advances || delivery.sacked) {
+        measure(connection, segment, delivery);
+    }
+    if (advances && !advance(connection, segment, delivery)) {
         return false;
     }
     const bool window_changed = update_window(connection, segment, advances);
-    if (advances && connection.recovery == Recovery::open && tail_probe_sacked(connection)) {
-        on_duplicate_acknowledgment(connection);
-    }
     if (advances || segment.acknowledgment != connection.snd_una || connection.in_flight() == 0) {
         return true;
     }
-    const bool repeats = segment.length() == 0 && !window_changed; // RFC 5681 §2
-    if (connection.sack_allowed ? sack_news : repeats) {           // RFC 6675 §2
+    if (delivery.sacked) {
+        on_delivery(connection, delivery);
+        schedule_tail_probe(connection);
+        mark_dirty(connection);
+    } else if (!connection.sack_allowed && segment.length() == 0 && !window_changed) { // RFC 5681 §2
         on_duplicate_acknowledgment(connection);
     }
     return true;

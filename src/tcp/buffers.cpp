@@ -57,7 +57,7 @@ bool ByteRing::reserve(BufferPool& pool, std::size_t needed, std::size_t kept) n
     if (needed <= capacity()) {
         return true;
     }
-    const auto shift = std::max(static_cast<unsigned>(std::bit_width(needed - 1)), BufferPool::smallest_shift);
+    const auto shift = std::max(static_cast<unsigned>(std::bit_width(needed - 1)), smallest_shift);
     if (shift > BufferPool::largest_shift) {
         return false;
     }

@@ -10,10 +10,10 @@
 
 namespace sluice::tcp {
 
-/// Blocks of 2 KiB to 1 GiB. Small ones are kept for reuse. One core.
+/// Blocks of 128 bytes to 1 GiB. Small ones are kept for reuse. One core.
 class BufferPool {
 public:
-    static constexpr unsigned smallest_shift = 11;
+    static constexpr unsigned smallest_shift = 7;
     static constexpr unsigned largest_cached_shift = 16;
     static constexpr unsigned largest_shift = 30;
 
@@ -47,6 +47,8 @@ private:
 /// offsets hold data (the receive side writes ahead of gaps).
 class ByteRing {
 public:
+    static constexpr unsigned smallest_shift = 11; ///< 2 KiB
+
     ByteRing() noexcept = default;
     ByteRing(const ByteRing&) = delete;
     ByteRing& operator=(const ByteRing&) = delete;

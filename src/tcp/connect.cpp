@@ -107,8 +107,7 @@ void start_connect(Core& core, const wire::Endpoint& local, const wire::Endpoint
     connection.connecting = &operation;
     connection.connect_result = &result;
     connection.timing = true;
-    connection.timed_end = connection.snd_nxt;
-    connection.timed_at = core.now();
+    connection.sent_at = core.now();
     core.count(Counter::tcp_active_opens);
     send_syn(connection);
     restart_retransmission_timer(connection);
@@ -118,7 +117,7 @@ void established(Connection& connection) noexcept
 {
     if (connection.timing) {
         connection.timing = false;
-        connection.rtt.sample(connection.core->now() - connection.timed_at);
+        note_handshake(connection, connection.core->now() - connection.sent_at);
     }
     connection.rto_at = never;
     connection.progress_at = connection.core->now();

@@ -4,6 +4,9 @@
 
 #include "tcp/buffers.hpp"
 #include "tcp/congestion.hpp"
+#include "tcp/flight.hpp"
+#include "tcp/prr.hpp"
+#include "tcp/rack.hpp"
 #include "tcp/ranges.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/segment.hpp"
@@ -33,8 +36,18 @@ enum class Failure : std::uint8_t {
 
 [[nodiscard]] ErrorCode to_error(Failure failure) noexcept;
 
-/// Loss recovery (RFC 6582, RFC 6675, RFC 5681 §3.1).
+/// Loss recovery (RFC 8985, RFC 6582, RFC 5681 §3.1).
 enum class Recovery : std::uint8_t { open, fast, timeout };
+
+/// What would show that a recovery began without a loss: the acknowledgment of the original (RFC 3522), or a D-SACK for
+/// every retransmission (RFC 3708).
+struct Undo {
+    BeforeReduction before;
+    SequenceRange again;               ///< Spans what was sent again in this recovery; empty before the first
+    std::uint32_t timestamp = 0;       ///< TSval of the first retransmission
+    std::uint16_t retransmissions = 0; ///< Not reported as duplicates yet
+    bool possible = false;
+};
 
 struct Connection final : TableEntry, TimerNode {
     Connection(Core& owner, std::shared_ptr<const ConnectionOptions> chosen) noexcept;
@@ -67,11 +80,12 @@ struct Connection final : TableEntry, TimerNode {
     std::uint16_t mss = 536; ///< Payload of a full-sized segment: path and peer, less the usual options.
 
     // --- loss recovery and congestion
+    Flight flight; ///< What [snd_una, snd_nxt) consists of, once synchronized
+    Rack rack;
     Congestion congestion;
-    std::unique_ptr<RangeSet> sacked;
-    Sequence recover;   ///< Recovery ends when this is acknowledged.
-    Sequence high_rxt;  ///< Everything before was retransmitted in this recovery.
-    Sequence lost_edge; ///< What is not SACKed before this is lost.
+    ProportionalRateReduction prr;
+    Undo undo;
+    Sequence recover; ///< Recovery ends when this is acknowledged.
     std::uint32_t retransmissions = 0;
     Sequence tail_probe_end; ///< SND.NXT when the tail loss probe left, while `tail_probe_out`.
     std::uint8_t duplicate_acks = 0;
@@ -79,8 +93,7 @@ struct Connection final : TableEntry, TimerNode {
 
     // --- round trip
     RttEstimator rtt;
-    Sequence timed_end; ///< RTT is measured when this is acknowledged, while `timing`.
-    TimePoint timed_at{};
+    Sequence timed_end; ///< The next sample of the round trip is taken when this is delivered: one per round trip.
     std::uint8_t backoff = 0;  ///< Consecutive timeouts (or unanswered window probes).
     std::uint8_t attempts = 0; ///< Timeouts or probes since the peer last answered: when to give up.
     std::uint8_t keepalive_sent = 0;
@@ -89,8 +102,8 @@ struct Connection final : TableEntry, TimerNode {
     TimePoint ts_recent_at{};
 
     // --- timers: deadlines are values, the node is armed for the earliest or before
-    TimePoint rto_at = never;        ///< Retransmission, or window probe while `probing`.
-    TimePoint tail_probe_at = never; ///< RFC 8985 §7
+    TimePoint rto_at = never;  ///< Retransmission, or window probe while `probing`.
+    TimePoint loss_at = never; ///< Reordering timer, while `reordering_timer`, or tail loss probe (RFC 8985 §6, §7)
     TimePoint ack_at = never;
     TimePoint keepalive_at = never;
     TimePoint limit_at = never; ///< Linger after close().
@@ -111,11 +124,11 @@ struct Connection final : TableEntry, TimerNode {
     bool fin_queued : 1 = false;   ///< shutdown_send() or close(): FIN follows the last byte.
     bool fin_known : 1 = false;    ///< rcv_fin is valid.
     bool fin_received : 1 = false; ///< Everything up to the peer's FIN arrived.
-    bool timing : 1 = false;
+    bool timing : 1 = false;       ///< The SYN was sent once: its answer is a round-trip sample.
     bool probing : 1 = false;
-    bool rescued : 1 = false;          ///< The rescue retransmission of this recovery is spent (RFC 6675 §4).
+    bool reordering_timer : 1 = false;
     bool retransmit_now : 1 = false;   ///< The next segment goes out whatever the congestion window says.
-    bool sent_new : 1 = false;         ///< New data left since the tail loss probe was scheduled last.
+    bool sent_any : 1 = false;         ///< Data left since the tail loss probe was scheduled last.
     bool tail_probe_out : 1 = false;   ///< A tail loss probe is not answered yet.
     bool tail_probe_again : 1 = false; ///< It repeated the last segment instead of sending a new one.
     bool probe_now : 1 = false;        ///< The persist timer overrides sender SWS avoidance.

@@ -174,22 +174,37 @@ bool send_syn(Connection& connection) noexcept;
 [[nodiscard]] std::uint32_t free_receive_space(const Connection& connection) noexcept;
 [[nodiscard]] std::uint32_t window_update_threshold(const Connection& connection) noexcept;
 
-// --- recovery.cpp
+// --- recovery.cpp, timeout.cpp
 
-/// Bytes taken to be in the network (RFC 6675 §4, SetPipe).
-[[nodiscard]] std::uint32_t bytes_in_pipe(const Connection& connection) noexcept;
-struct Retransmission {
-    SequenceRange range{}; ///< Empty when there is nothing to send again.
-    bool rescue = false;   ///< Does not move HighRxt.
+/// What one acknowledgment told about the flight.
+struct Delivery {
+    std::uint32_t bytes = 0;        ///< Newly delivered, cumulatively or selectively
+    std::uint32_t acknowledged = 0; ///< How far SND.UNA advanced
+    std::uint32_t in_flight = 0;    ///< Outstanding before it
+    std::uint32_t rtt_us = 0;       ///< Of the first segment that was delivered and sent only once; 0: none
+    bool sacked = false;            ///< A SACK block said something new.
+    bool original = false;          ///< It answers what was sent before the first retransmission (RFC 3522).
 };
-/// What to retransmit next (RFC 6675 §4, NextSeg). `nothing_new`: no new data can be sent.
-[[nodiscard]] Retransmission next_retransmission(const Connection& connection, bool nothing_new) noexcept;
-/// SACK blocks of a segment; true when they say something new.
-bool note_sacked(Connection& connection, const Segment& segment) noexcept;
-/// The cumulative acknowledgment advanced by `acknowledged`; `in_flight` was outstanding before.
-void on_new_acknowledgment(Connection& connection, std::uint32_t acknowledged, std::uint32_t in_flight) noexcept;
+/// Applies the ACK field and the SACK blocks to the flight. SND.UNA is still the old one.
+[[nodiscard]] Delivery take_delivery(Connection& connection, const Segment& segment) noexcept;
+/// What follows from it for recovery and the congestion window. SND.UNA is the new one.
+void on_delivery(Connection& connection, const Delivery& delivery) noexcept;
+/// Without SACK: an acknowledgment that repeats the last one (RFC 5681 §2).
 void on_duplicate_acknowledgment(Connection& connection) noexcept;
+/// The reordering timer: what was only late has not come (RFC 8985 §6.2, step 5).
+void on_reordering_timeout(Connection& connection) noexcept;
+/// Bytes taken to be in the network.
+[[nodiscard]] std::uint32_t bytes_in_pipe(const Connection& connection) noexcept;
+/// A segment of `record` was sent again.
+void note_retransmission(Connection& connection, Flight::Position position) noexcept;
+/// The first round trip, of the SYN or the SYN-ACK.
+void note_handshake(Connection& connection, Duration round_trip) noexcept;
+[[nodiscard]] Microseconds microseconds(TimePoint time) noexcept; ///< As flight.hpp counts them
+[[nodiscard]] std::uint32_t seconds(TimePoint time) noexcept;     ///< As rack.hpp counts them
+
 void on_retransmission_timeout(Connection& connection) noexcept;
+/// A router could not pass `mtu` or more; 0 when it did not say. Smaller segments, and what is in flight again.
+void reduce_path_mtu(Connection& connection, std::uint32_t mtu) noexcept;
 
 // tail_probe.cpp: RFC 8985 §7. When the last segments of a burst, or their only acknowledgment, are lost, nothing comes
 // back that could start fast recovery. After about two round trips the last segment is sent again, so that the answer
@@ -200,13 +215,9 @@ void schedule_tail_probe(Connection& connection) noexcept;
 void send_tail_probe(Connection& connection) noexcept;
 /// An acceptable acknowledgment, before it is applied: was the probe answered, and had it repaired a loss?
 void note_tail_probe_answer(Connection& connection, const Segment& segment) noexcept;
-/// A SACK block says that the probe arrived: what lies before it and is not SACKed is lost.
-[[nodiscard]] bool tail_probe_sacked(const Connection& connection) noexcept;
-/// output.cpp: the segment of a probe, new data if there is any, else the last segment again. False without a packet
-/// buffer.
+/// output.cpp: the segment of a probe: new data if there is any, else the last segment again; in recovery the one that
+/// has been gone longest. False without a packet buffer.
 [[nodiscard]] bool send_probe_segment(Connection& connection) noexcept;
-/// A router could not pass `mtu` or more; 0 when it did not say. Smaller segments, and what is in flight again.
-void reduce_path_mtu(Connection& connection, std::uint32_t mtu) noexcept;
 
 // --- timers.cpp
 

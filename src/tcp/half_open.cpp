@@ -150,7 +150,7 @@ void promote(HalfOpen& record, Listener& listener, const Segment& segment) noexc
     }
     if (record.count == 0) {
         // The record has no room for when the SYN-ACK left, but its timer tells.
-        connection->rtt.sample(core.now() + first_syn_ack_timeout - record.deadline());
+        note_handshake(*connection, core.now() + first_syn_ack_timeout - record.deadline());
     }
     core.table.replace(record, *connection);
     --listener.half_open;
@@ -250,7 +250,9 @@ void begin_established(Connection& connection) noexcept
     set_segment_size(connection);
     connection.state = State::established;
     connection.congestion.window = initial_window(connection.mss);
-    connection.high_rxt = connection.lost_edge = connection.recover = connection.snd_una;
+    connection.congestion.algorithm = connection.core->options.congestion_control;
+    connection.recover = connection.iss;
+    connection.rack.fack = connection.timed_end = connection.snd_una;
     connection.backoff = 0;
     connection.attempts = 0;
     if (connection.options->keepalive_idle.count() != 0) {

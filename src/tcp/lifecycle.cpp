@@ -14,7 +14,7 @@ void release_send_side(Connection& connection) noexcept
 {
     connection.send.release(connection.core->buffers);
     connection.unacknowledged = 0;
-    connection.sacked.reset();
+    connection.flight.release(connection.core->buffers);
     connection.out_of_order.reset();
     connection.recovery = Recovery::open;
 }
@@ -22,7 +22,7 @@ void release_send_side(Connection& connection) noexcept
 void stop_timers(Connection& connection) noexcept
 {
     connection.core->loop.timers().cancel(connection);
-    connection.rto_at = connection.ack_at = connection.keepalive_at = connection.limit_at = never;
+    connection.rto_at = connection.loss_at = connection.ack_at = connection.keepalive_at = connection.limit_at = never;
 }
 
 /// RST where the peer expects the next byte; inside its window even when that has shrunk.

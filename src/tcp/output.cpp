@@ -1,18 +1,24 @@
-// Sending: what may leave now, the windows, acknowledgments (RFC 9293 §3.8.6, RFC 5681 §3, RFC 6675 §5).
+// Sending: what may leave now, the windows, acknowledgments (RFC 9293 §3.8.6, RFC 5681 §3, RFC 8985 §6).
 #include "tcp/core.hpp"
 
 namespace sluice::tcp {
 namespace {
 
-OptionWriter usual_options(Connection& connection, bool with_acknowledgment) noexcept
+constexpr std::size_t most_options = 40;
+
+/// At most `room` bytes of them, timestamps in any case.
+OptionWriter usual_options(Connection& connection, std::size_t room) noexcept
 {
     OptionWriter options;
     if (connection.timestamps) {
         options.timestamps(connection.core->timestamp_clock() + connection.timestamp_offset, connection.ts_recent);
     }
-    if (!with_acknowledgment || !connection.sack_allowed) {
+    constexpr std::size_t sack_header = 4;
+    constexpr std::size_t block_size = 8;
+    if (!connection.sack_allowed || room < options.size() + sack_header + block_size) {
         return options;
     }
+    const std::size_t blocks_maximum = (room - options.size() - sack_header) / block_size;
     // RFC 2883 §4: a D-SACK block comes first, then the ranges that changed last.
     std::array<SequenceRange, 4> blocks{};
     std::size_t count = 0;
@@ -22,7 +28,13 @@ OptionWriter usual_options(Connection& connection, bool with_acknowledgment) noe
     if (connection.out_of_order != nullptr) {
         count += connection.out_of_order->recent(std::span{blocks}.subspan(count));
     }
-    options.sack({blocks.data(), count});
+    if (connection.fin_known && !connection.fin_received) {
+        // A FIN that waits behind a gap belongs to the segment that brought it, which is lost to its sender otherwise.
+        for (SequenceRange& block : blocks) {
+            block.end += block.end == connection.rcv_fin && block.size() != 0 ? 1U : 0U;
+        }
+    }
+    options.sack({blocks.data(), std::min(count, blocks_maximum)});
     return options;
 }
 
@@ -34,14 +46,16 @@ void acknowledgment_left(Connection& connection) noexcept
     connection.duplicate = {};
 }
 
-/// Sends one segment from `from`, with as much of `size` bytes as fits, and FIN when it follows and `with_fin`. Returns
-/// the sequence numbers used, 0 when no packet buffer was left.
+/// Sends one segment from `from`, with as much of `size` bytes as fits, and FIN when it follows and `with_fin`. What is
+/// sent again keeps its size, so SACK blocks give way to it. Returns the sequence numbers used, 0 when no packet buffer
+/// was left.
 std::uint32_t send_data(Connection& connection, Sequence from, std::uint32_t size, bool with_fin) noexcept
 {
     Core& core = *connection.core;
-    const OptionWriter options = usual_options(connection, true);
     const std::uint32_t room =
         std::min<std::uint32_t>(connection.peer_mss, announced_mss(connection.local, connection.path));
+    const bool again = from < connection.snd_nxt;
+    const OptionWriter options = usual_options(connection, again ? room - std::min(size, room) : most_options);
     size = std::min<std::uint32_t>(size, room - static_cast<std::uint32_t>(options.size()));
     const auto offset = static_cast<std::uint32_t>(from - connection.snd_una);
     const bool last = from + size == connection.data_end();
@@ -88,25 +102,27 @@ NewData new_data(const Connection& connection) noexcept
     return result;
 }
 
-bool send_retransmission(Connection& connection, const Retransmission& next) noexcept
+/// Sends a segment again; in pieces, when it has become too large for its path.
+bool send_again(Connection& connection, Flight::Position position) noexcept
 {
-    const std::uint32_t until_data_end = next.range.begin < connection.data_end()
-                                             ? static_cast<std::uint32_t>(connection.data_end() - next.range.begin)
-                                             : 0U;
-    const std::uint32_t size = std::min({next.range.size(), until_data_end, std::uint32_t{connection.mss}});
-    const bool with_fin = connection.fin_sent() && next.range.end > connection.data_end();
-    const std::uint32_t used = send_data(connection, next.range.begin, size, with_fin);
-    if (used == 0) {
-        return false;
+    const SentSegment record = connection.flight[position];
+    const bool with_fin = connection.fin_sent() && record.end() > connection.data_end();
+    std::uint32_t left = record.length - (with_fin ? 1U : 0U);
+    Sequence from = record.begin;
+    while (from < record.end()) {
+        const std::uint32_t used = send_data(connection, from, left, with_fin);
+        if (used == 0) {
+            return false;
+        }
+        from += used;
+        left -= std::min(left, used);
     }
-    connection.timing = false; // Karn: what was sent twice cannot be timed.
+    note_retransmission(connection, position);
     connection.retransmit_now = false;
-    ++connection.retransmissions;
-    connection.core->count(Counter::tcp_segments_retransmitted);
-    if (next.rescue) {
-        connection.rescued = true;
-    } else {
-        connection.high_rxt = next.range.begin + used;
+    connection.sent_any = true;
+    connection.prr.out += record.length;
+    if (record.begin == connection.snd_una) {
+        restart_retransmission_timer(connection); // What it watches over has just left.
     }
     return true;
 }
@@ -121,15 +137,12 @@ bool send_new_data(Connection& connection, const NewData& data) noexcept
         return false;
     }
     connection.snd_nxt = from + used;
+    connection.flight.push(from, static_cast<std::uint16_t>(used), microseconds(core.now()));
+    connection.prr.out += used;
     connection.probe_now = false;
-    connection.sent_new = true;
+    connection.sent_any = true;
     if (was_idle) {
         connection.progress_at = core.now();
-    }
-    if (!connection.timing && connection.recovery != Recovery::timeout) {
-        connection.timing = true;
-        connection.timed_end = connection.snd_nxt;
-        connection.timed_at = core.now();
     }
     return true;
 }
@@ -150,22 +163,23 @@ bool send_allowed(Connection& connection) noexcept
                                                : 0U;
     const std::uint32_t window = connection.congestion.window + limited_transmit;
     for (;;) {
-        const NewData data = new_data(connection);
-        const Retransmission again = next_retransmission(connection, !data.any);
-        if (again.range.size() != 0) {
-            const std::uint32_t size = std::min<std::uint32_t>(again.range.size(), connection.mss);
-            const bool within_peer_window = again.range.begin == connection.snd_una ||
-                                            again.range.begin + size <= connection.snd_una + connection.snd_wnd;
+        if (connection.flight.lost_bytes() != 0) {
+            const Flight::Position position = connection.flight.first_lost();
+            const SentSegment& lost = connection.flight[position];
+            const std::uint32_t size = lost.length;
+            const bool within_peer_window =
+                lost.begin == connection.snd_una || lost.end() <= connection.snd_una + connection.snd_wnd;
             if (!within_peer_window || (pipe + size > window && pipe != 0 && !connection.retransmit_now)) {
                 return true;
             }
-            if (!send_retransmission(connection, again)) {
+            if (!send_again(connection, position)) {
                 return false;
             }
             pipe += size;
             continue;
         }
-        if (!data.any || (pipe + data.size > window && pipe != 0)) {
+        const NewData data = new_data(connection);
+        if (!data.any || (pipe + data.size > window && pipe != 0) || !connection.flight.reserve(core.buffers)) {
             return true;
         }
         const Sequence before = connection.snd_nxt;
@@ -188,8 +202,8 @@ void watch(Connection& connection) noexcept
         if (connection.rto_at == never) {
             restart_retransmission_timer(connection);
         }
-        if (connection.sent_new) {
-            connection.sent_new = false;
+        if (connection.sent_any) {
+            connection.sent_any = false;
             schedule_tail_probe(connection);
         }
         return;
@@ -208,20 +222,13 @@ void watch(Connection& connection) noexcept
 
 bool send_probe_segment(Connection& connection) noexcept
 {
-    if (const NewData data = new_data(connection); data.any) {
+    if (connection.recovery == Recovery::fast) {
+        return send_again(connection, connection.flight.oldest());
+    }
+    if (const NewData data = new_data(connection); data.any && connection.flight.reserve(connection.core->buffers)) {
         return send_new_data(connection, data);
     }
-    const bool with_fin = connection.fin_sent();
-    const Sequence end = earlier(connection.snd_nxt, connection.data_end());
-    const auto sent = static_cast<std::uint32_t>(end - connection.snd_una);
-    const std::uint32_t size = std::min<std::uint32_t>(sent, connection.mss);
-    if (send_data(connection, end - size, size, with_fin) == 0) {
-        return false;
-    }
-    connection.timing = false; // Karn
-    ++connection.retransmissions;
-    connection.core->count(Counter::tcp_segments_retransmitted);
-    return true;
+    return send_again(connection, connection.flight.last());
 }
 
 void mark_dirty(Connection& connection) noexcept
@@ -291,7 +298,7 @@ bool send_control(Connection& connection, std::uint8_t flags, Sequence sequence)
 {
     const bool acknowledges = (flags & wire::tcp_flag::rst) == 0;
     const std::uint16_t window = acknowledges ? advertise_window(connection) : std::uint16_t{0};
-    const OptionWriter options = acknowledges ? usual_options(connection, true) : OptionWriter{};
+    const OptionWriter options = acknowledges ? usual_options(connection, most_options) : OptionWriter{};
     const Outgoing segment{connection, connection.path, sequence, connection.rcv_nxt, flags, window};
     if (!transmit(*connection.core, segment, options, {})) {
         return false;

@@ -1,319 +1,309 @@
-// Loss recovery: NewReno (RFC 6582) without SACK, the conservative SACK algorithm (RFC 6675) with it, and the
-// retransmission timeout (RFC 5681 §3.1, RFC 6298 §5) over the same three marks:
-//
-//     snd_una ........ high_rxt ........ lost_edge ........ snd_nxt
-//     │ retransmitted  │ lost, to be     │ in flight        │
-//     │ in this        │ retransmitted   │                  │
-//     │ recovery       │                 │                  │      less what the peer has SACKed
+// Loss recovery by acknowledgments: RACK with proportional rate reduction where the peer sends SACK (RFC 8985,
+// RFC 9937), NewReno without it (RFC 6582), and the undoing of a reduction that had no loss (RFC 3522, RFC 3708).
 #include "tcp/core.hpp"
+
+#include <algorithm>
 
 namespace sluice::tcp {
 namespace {
 
-constexpr std::uint8_t duplicate_threshold = 3;
-
-/// Bytes of [begin, end) that are not SACKed.
-std::uint32_t not_sacked(const Connection& connection, Sequence begin, Sequence end) noexcept
+CongestionContext context_of(const Connection& connection) noexcept
 {
-    if (end <= begin) {
-        return 0;
-    }
-    auto bytes = static_cast<std::uint32_t>(end - begin);
-    if (connection.sacked != nullptr) {
-        for (const SequenceRange& range : connection.sacked->ranges()) {
-            const Sequence from = later(range.begin, begin);
-            const Sequence to = earlier(range.end, end);
-            if (from < to) {
-                bytes -= static_cast<std::uint32_t>(to - from);
-            }
-        }
-    }
-    return bytes;
+    return {connection.mss, std::chrono::microseconds{connection.rtt.smoothed_us}, connection.core->now()};
 }
 
-/// RFC 6675 §4, IsLost: three SACKed ranges, or more than two segments' worth of SACKed bytes, lie above. The property
-/// is inherited by everything below, so one edge says it all.
-void update_lost_edge(Connection& connection) noexcept
+std::uint32_t window_of_reordering(const Connection& connection) noexcept
 {
-    if (connection.sacked == nullptr) {
-        return;
-    }
-    const RangeSet& sacked = *connection.sacked;
-    std::uint32_t above = 0;
-    for (std::size_t index = sacked.size(); index-- > 0;) {
-        above += sacked[index].size();
-        const bool lost = sacked.size() - index >= duplicate_threshold ||
-                          above > (duplicate_threshold - 1) * std::uint32_t{connection.mss};
-        if (lost) {
-            connection.lost_edge = later(connection.lost_edge, sacked[index].begin);
-            return;
-        }
-    }
+    return reordering_window(connection.rack, connection.recovery != Recovery::open,
+                             connection.flight.sacked_segments(), connection.rtt.smoothed_us);
 }
 
-/// The first hole at or after `from`, before `limit`.
-SequenceRange hole(const Connection& connection, Sequence from, Sequence limit) noexcept
+/// `delivered` by the acknowledgment that began it, with `in_flight` before that.
+void enter_fast_recovery(Connection& connection, std::uint32_t delivered, std::uint32_t in_flight) noexcept
 {
-    if (connection.sacked != nullptr) {
-        for (const SequenceRange& range : connection.sacked->ranges()) {
-            if (range.end <= from) {
-                continue;
-            }
-            if (range.begin > from) {
-                limit = earlier(limit, range.begin);
-                break;
-            }
-            from = range.end;
-        }
-    }
-    return from < limit ? SequenceRange{from, limit} : SequenceRange{};
-}
-
-void enter_fast_recovery(Connection& connection) noexcept
-{
-    connection.core->count(Counter::tcp_fast_retransmits);
-    on_loss(connection.congestion, connection.in_flight(), connection.mss);
+    Core& core = *connection.core;
+    core.count(connection.sack_allowed ? Counter::tcp_sack_recovery : Counter::tcp_reno_recovery);
+    connection.undo = {before_reduction(connection.congestion), {}, 0, 0, true};
+    const std::uint32_t pipe = connection.in_flight() - connection.flight.sacked_bytes();
+    connection.prr = {0, 0, std::max(pipe + delivered, 1U)};
+    on_loss(connection.congestion, in_flight, connection.mss);
     connection.recovery = Recovery::fast;
-    connection.tail_probe_at = never;
     connection.recover = connection.snd_nxt;
-    connection.high_rxt = connection.snd_una;
-    connection.lost_edge = connection.snd_una;
-    update_lost_edge(connection);
-    if (connection.lost_edge == connection.snd_una) {
-        connection.lost_edge = earlier(connection.snd_una + connection.mss, connection.snd_nxt);
+    connection.tail_probe_out = false;
+    connection.retransmit_now = true;
+    if (!connection.reordering_timer) {
+        connection.loss_at = never;
     }
     if (!connection.sack_allowed) {
-        connection.congestion.window += duplicate_threshold * std::uint32_t{connection.mss};
+        connection.congestion.window += Rack::duplicate_threshold * std::uint32_t{connection.mss};
     }
-    connection.retransmit_now = true;
-    connection.rescued = false;
-    connection.timing = false;
     restart_retransmission_timer(connection);
 }
 
 void leave_recovery(Connection& connection) noexcept
 {
     if (connection.recovery == Recovery::fast) {
-        const std::uint32_t in_flight = connection.in_flight();
         // RFC 6582 §3.2 step 3: not more than what is in flight plus one segment, so that leaving makes no burst.
-        const std::uint32_t most = std::max(in_flight, std::uint32_t{connection.mss}) + connection.mss;
-        connection.congestion.window =
-            connection.sack_allowed ? connection.congestion.threshold : std::min(connection.congestion.threshold, most);
+        const std::uint32_t most = std::max(connection.in_flight(), std::uint32_t{connection.mss}) + connection.mss;
+        const std::uint32_t threshold = connection.congestion.threshold;
+        connection.congestion.window = connection.sack_allowed ? threshold : std::min(threshold, most);
     }
+    connection.recovery = Recovery::open;
+    connection.duplicate_acks = 0;
+    connection.retransmit_now = false;
+    on_recovery_ended(connection.rack);
+}
+
+/// There was no loss. What is marked as such is only late; RACK will say so again if it is not.
+void undo_recovery(Connection& connection) noexcept
+{
+    undo_reduction(connection.congestion, connection.undo.before);
+    connection.undo.possible = false;
+    connection.flight.unmark_lost();
     connection.recovery = Recovery::open;
     connection.duplicate_acks = 0;
     connection.retransmit_now = false;
 }
 
-void on_partial_acknowledgment(Connection& connection, std::uint32_t acknowledged) noexcept
+/// RFC 2883 §4: the first block lies below the acknowledgment, or in the second block.
+bool reports_duplicate(const Segment& segment) noexcept
 {
-    if (connection.sack_allowed) {
-        update_lost_edge(connection);
+    if (segment.sack_count == 0) {
+        return false;
+    }
+    const SequenceRange& first = segment.sacks[0];
+    if (first.begin >= first.end) {
+        return false;
+    }
+    return first.end <= segment.acknowledgment ||
+           (segment.sack_count > 1 && first.begin >= segment.sacks[1].begin && first.end <= segment.sacks[1].end);
+}
+
+void duplicate_reported(Connection& connection, const Segment& segment) noexcept
+{
+    const SequenceRange& block = segment.sacks[0];
+    connection.core->count(Counter::tcp_dsack_received);
+    // A network that duplicates is not one that reorders: only what was sent again says that it was not lost.
+    Undo& undo = connection.undo;
+    if (block.begin < undo.again.begin || block.end > undo.again.end) {
         return;
     }
+    on_duplicate_reported(connection.rack, later(connection.snd_una, segment.acknowledgment), connection.snd_nxt);
+    if (undo.possible && undo.retransmissions != 0 && --undo.retransmissions == 0) {
+        connection.core->count(Counter::tcp_dsack_undo);
+        undo_recovery(connection);
+    }
+}
+
+/// Fast recovery without SACK: the window that was inflated by duplicates shrinks by what they announced, and the next
+/// hole is right behind the acknowledgment (RFC 6582 §3.2 step 3).
+void on_partial_acknowledgment(Connection& connection, std::uint32_t acknowledged) noexcept
+{
     Congestion& congestion = connection.congestion;
     congestion.window -= std::min(acknowledged, congestion.window - connection.mss);
     if (acknowledged >= connection.mss) {
         congestion.window += connection.mss;
     }
-    connection.high_rxt = connection.snd_una;
-    connection.lost_edge = earlier(connection.snd_una + connection.mss, connection.snd_nxt);
+    if (!connection.flight.empty()) {
+        connection.flight.mark_lost(connection.flight.first());
+    }
     connection.retransmit_now = true;
 }
 
-std::uint16_t smallest_path_mtu(const Connection& connection) noexcept
+/// Marks what RACK takes for lost, and arms the reordering timer for what may still come. Returns the bytes.
+std::uint32_t find_losses(Connection& connection) noexcept
 {
-    return connection.local.is_v4() ? std::uint16_t{576} : std::uint16_t{1280}; // RFC 8900 §3.2 and RFC 8200 §5
+    Core& core = *connection.core;
+    const LossDetection found =
+        detect_losses(connection.rack, connection.flight, window_of_reordering(connection), microseconds(core.now()));
+    core.count(Counter::tcp_lost_retransmits, found.lost_retransmissions);
+    connection.reordering_timer = found.wait != 0;
+    if (connection.reordering_timer) {
+        connection.loss_at = core.now() + std::chrono::microseconds{found.wait};
+        schedule(connection);
+    }
+    return found.lost_bytes;
 }
 
-/// RFC 4821 §7.7, reduced to its core: full-sized segments that vanish again and again may be too large for a path
-/// whose ICMP messages are filtered.
-void suspect_black_hole(Connection& connection) noexcept
+void grow(Connection& connection, const Delivery& delivery) noexcept
 {
-    constexpr std::uint8_t suspicious = 3;
-    const std::uint16_t floor = smallest_path_mtu(connection);
-    if (connection.attempts != suspicious || connection.path.mtu <= floor ||
-        connection.mss + headers_size(connection.local) <= floor) {
-        return;
+    std::uint32_t bytes = delivery.acknowledged;
+    if (connection.recovery == Recovery::timeout) {
+        // One acknowledgment may cover what left the network long ago (RFC 3465 §2.3): with SACK that is known exactly.
+        bytes = connection.sack_allowed ? delivery.bytes : std::min<std::uint32_t>(bytes, connection.mss);
     }
-    connection.path.mtu = floor;
-    set_segment_size(connection);
-    connection.core->count(Counter::tcp_path_mtu_reduced);
+    if (bytes != 0) {
+        on_acknowledged(connection.congestion, bytes, delivery.in_flight, context_of(connection));
+    }
 }
 
 } // namespace
 
+Microseconds microseconds(TimePoint time) noexcept
+{
+    return static_cast<Microseconds>(
+        std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count());
+}
+
+std::uint32_t seconds(TimePoint time) noexcept
+{
+    return static_cast<std::uint32_t>(time.time_since_epoch() / std::chrono::seconds{1});
+}
+
+void note_handshake(Connection& connection, Duration round_trip) noexcept
+{
+    connection.rtt.sample(round_trip);
+    note_round_trip(connection.rack, connection.rtt.smoothed_us, seconds(connection.core->now()));
+}
+
 std::uint32_t bytes_in_pipe(const Connection& connection) noexcept
 {
-    if (connection.recovery == Recovery::open) {
-        return not_sacked(connection, connection.snd_una, connection.snd_nxt);
-    }
     if (connection.recovery == Recovery::fast && !connection.sack_allowed) {
         return connection.in_flight(); // The window is inflated instead (RFC 6582 §3.2).
     }
-    return not_sacked(connection, connection.snd_una, connection.high_rxt) +
-           not_sacked(connection, connection.lost_edge, connection.snd_nxt);
+    return connection.in_flight() - connection.flight.sacked_bytes() - connection.flight.lost_bytes();
 }
 
-Retransmission next_retransmission(const Connection& connection, bool nothing_new) noexcept
+Delivery take_delivery(Connection& connection, const Segment& segment) noexcept
 {
-    if (connection.recovery == Recovery::open) {
-        return {};
+    Core& core = *connection.core;
+    const Microseconds now = microseconds(core.now());
+    Delivery delivery;
+    delivery.in_flight = connection.in_flight();
+    const bool timestamp = connection.timestamps && segment.has_timestamps && segment.timestamp_echo != 0;
+    delivery.original = timestamp && connection.undo.again.size() != 0 &&
+                        static_cast<std::int32_t>(segment.timestamp_echo - connection.undo.timestamp) < 0;
+    bool ambiguous = false;
+    const auto delivered = [&](const SentSegment& record) {
+        if (record.is(SentSegment::retransmitted)) {
+            ambiguous = true;
+        } else if (!ambiguous) {
+            const std::uint32_t rtt = std::max<std::uint32_t>(now - record.sent_at, 1);
+            note_round_trip(connection.rack, rtt, seconds(core.now()));
+            delivery.rtt_us = delivery.rtt_us != 0 ? delivery.rtt_us : rtt;
+        }
+        if (on_delivered(connection.rack, record, now, delivery.original)) {
+            core.count(Counter::tcp_sack_reordering);
+        }
+    };
+    if (segment.acknowledgment > connection.snd_una) {
+        delivery.acknowledged = static_cast<std::uint32_t>(segment.acknowledgment - connection.snd_una);
+        delivery.bytes = connection.flight.acknowledge(segment.acknowledgment, delivered);
+        // What a retransmission has uncovered arrived earlier, nobody knows when (Karn).
+        delivery.rtt_us = ambiguous ? 0 : delivery.rtt_us;
+        ambiguous = false;
     }
-    const Sequence from = later(connection.high_rxt, connection.snd_una);
-    if (const SequenceRange lost = hole(connection, from, earlier(connection.lost_edge, connection.snd_nxt));
-        lost.size() != 0) {
-        return {lost};
+    if (!connection.sack_allowed || segment.sack_count == 0) {
+        return delivery;
     }
-    if (!nothing_new || connection.recovery != Recovery::fast || connection.sacked == nullptr ||
-        connection.sacked->empty()) {
-        return {};
-    }
-    const Sequence highest = (*connection.sacked)[connection.sacked->size() - 1].end;
-    if (const SequenceRange likely = hole(connection, from, highest); likely.size() != 0) {
-        return {likely};
-    }
-    if (!connection.rescued && highest < connection.recover && from < connection.recover) {
-        return {{later(highest, connection.recover - std::uint32_t{connection.mss}), connection.recover}, true};
-    }
-    return {};
-}
-
-bool note_sacked(Connection& connection, const Segment& segment) noexcept
-{
-    bool news = false;
+    const bool duplicate = reports_duplicate(segment);
+    // In the order of sequence numbers, so that what fills a hole late is told from what came in the same order.
+    std::array<SequenceRange, 4> blocks = segment.sacks;
+    std::sort(blocks.begin(), blocks.begin() + segment.sack_count,
+              [](const SequenceRange& one, const SequenceRange& other) { return one.begin < other.begin; });
     for (std::uint8_t index = 0; index < segment.sack_count; ++index) {
-        const SequenceRange& block = segment.sacks[index];
-        // Also leaves out D-SACK blocks, which lie below the cumulative acknowledgment or in what is SACKed already.
-        if (block.begin >= block.end || block.begin <= segment.acknowledgment || block.begin < connection.snd_una ||
-            block.end > connection.snd_nxt) {
+        const SequenceRange& block = blocks[index];
+        if (block.begin >= block.end || block.begin <= segment.acknowledgment || block.end > connection.snd_nxt) {
             continue;
         }
-        if (connection.sacked == nullptr) {
-            connection.sacked.reset(new (std::nothrow) RangeSet);
-            if (connection.sacked == nullptr) {
-                return news;
-            }
-        }
-        bool refused = false;
-        news = connection.sacked->add(block, refused) != 0 || news;
+        const std::uint32_t bytes = connection.flight.sack(block, delivered);
+        delivery.bytes += bytes;
+        delivery.sacked = delivery.sacked || bytes != 0;
     }
-    return news;
+    if (duplicate) {
+        duplicate_reported(connection, segment);
+    }
+    return delivery;
 }
 
-void on_new_acknowledgment(Connection& connection, std::uint32_t acknowledged, std::uint32_t in_flight) noexcept
+void on_delivery(Connection& connection, const Delivery& delivery) noexcept
 {
-    if (connection.sacked != nullptr) {
-        connection.sacked->drop_before(connection.snd_una);
-        if (connection.sacked->empty()) {
-            connection.sacked.reset();
-        }
+    const bool advanced = delivery.acknowledged != 0;
+    if (advanced && delivery.original && connection.undo.possible && connection.recovery != Recovery::open) {
+        // The original arrived, only late: the path reorders, or its delay has jumped.
+        connection.core->count(Counter::tcp_full_undo);
+        connection.rack.reordering_seen = true;
+        undo_recovery(connection);
     }
-    connection.high_rxt = later(connection.high_rxt, connection.snd_una);
-    connection.lost_edge = later(connection.lost_edge, connection.snd_una);
+    const std::uint32_t lost = connection.sack_allowed ? find_losses(connection) : 0;
+    if (connection.recovery != Recovery::open && connection.snd_una >= connection.recover) {
+        leave_recovery(connection);
+    }
     switch (connection.recovery) {
     case Recovery::open:
-        connection.duplicate_acks = 0;
-        on_acknowledged(connection.congestion, acknowledged, in_flight, connection.mss);
-        break;
-    case Recovery::fast:
-        if (connection.snd_una >= connection.recover) {
-            leave_recovery(connection);
-        } else {
-            on_partial_acknowledgment(connection, acknowledged);
+        connection.duplicate_acks = advanced ? std::uint8_t{0} : connection.duplicate_acks;
+        if (connection.sack_allowed && connection.flight.lost_bytes() != 0) {
+            enter_fast_recovery(connection, delivery.bytes, delivery.in_flight);
+            break;
         }
-        break;
+        grow(connection, delivery);
+        return;
     case Recovery::timeout:
-        on_acknowledged(connection.congestion, std::min<std::uint32_t>(acknowledged, connection.mss), in_flight,
-                        connection.mss);
-        if (connection.snd_una >= connection.recover) {
-            leave_recovery(connection);
-        }
+        grow(connection, delivery);
+        return;
+    case Recovery::fast:
         break;
+    }
+    if (connection.sack_allowed) {
+        connection.congestion.window =
+            on_delivery(connection.prr, delivery.bytes, bytes_in_pipe(connection), connection.congestion.threshold,
+                        connection.mss, advanced && lost == 0);
+    } else if (advanced) {
+        on_partial_acknowledgment(connection, delivery.acknowledged);
     }
 }
 
 void on_duplicate_acknowledgment(Connection& connection) noexcept
 {
     connection.duplicate_acks = static_cast<std::uint8_t>(std::min(connection.duplicate_acks + 1, 255));
-    if (connection.recovery == Recovery::open) {
-        connection.lost_edge = connection.snd_una;
-        update_lost_edge(connection);
-        const bool tail_lost = tail_probe_sacked(connection);
-        if (connection.duplicate_acks >= duplicate_threshold || connection.lost_edge > connection.snd_una ||
-            tail_lost) {
-            enter_fast_recovery(connection);
-        }
-        if (tail_lost) {
-            // The probe left two round trips after everything before it.
-            connection.lost_edge =
-                later(connection.lost_edge, (*connection.sacked)[connection.sacked->size() - 1].begin);
-            connection.tail_probe_out = false;
-        }
-    } else if (connection.recovery == Recovery::fast) {
-        if (connection.sack_allowed) {
-            update_lost_edge(connection);
-        } else {
-            connection.congestion.window =
-                std::min(connection.congestion.window + connection.mss, congestion_window_maximum);
-        }
+    if (connection.recovery == Recovery::fast) {
+        connection.congestion.window =
+            std::min(connection.congestion.window + connection.mss, congestion_window_maximum);
+    } else if (connection.recovery == Recovery::open && connection.duplicate_acks >= Rack::duplicate_threshold &&
+               connection.snd_una > connection.recover) {
+        // RFC 6582 §3.2 step 2: duplicates at the end of the last recovery are echoes of its own retransmissions.
+        connection.flight.mark_lost(connection.flight.first());
+        enter_fast_recovery(connection, 0, connection.in_flight());
     }
     mark_dirty(connection);
 }
 
-void on_retransmission_timeout(Connection& connection) noexcept
+void on_reordering_timeout(Connection& connection) noexcept
+{
+    connection.core->count(Counter::tcp_reordering_timeouts);
+    connection.reordering_timer = false;
+    if (!connection.synchronized() || find_losses(connection) == 0) {
+        return;
+    }
+    if (connection.recovery == Recovery::open) {
+        enter_fast_recovery(connection, 0, connection.in_flight());
+    }
+    if (connection.recovery == Recovery::fast) {
+        connection.congestion.window = on_delivery(connection.prr, 0, bytes_in_pipe(connection),
+                                                   connection.congestion.threshold, connection.mss, false);
+    }
+    mark_dirty(connection);
+}
+
+void note_retransmission(Connection& connection, Flight::Position position) noexcept
 {
     Core& core = *connection.core;
-    core.count(Counter::tcp_timeouts);
-    const bool first = connection.backoff == 0;
-    suspect_black_hole(connection);
-    on_timeout(connection.congestion, connection.in_flight(), connection.mss, first);
-    // RFC 2018 §8: a receiver may take back what it SACKed. It has done so when the first missing byte is SACKed, and
-    // after a second timeout we no longer rely on it either.
-    if (connection.sacked != nullptr && !connection.sacked->empty()) {
-        const bool reneged = (*connection.sacked)[0].begin <= connection.snd_una;
-        if (reneged) {
-            core.count(Counter::tcp_sack_reneged);
+    const SentSegment& record = connection.flight[position];
+    if (connection.recovery != Recovery::open) {
+        Undo& undo = connection.undo;
+        if (undo.again.size() == 0) {
+            undo.again = {record.begin, record.end()};
+            undo.timestamp = core.timestamp_clock() + connection.timestamp_offset;
+        } else {
+            undo.again = {earlier(undo.again.begin, record.begin), later(undo.again.end, record.end())};
         }
-        if (reneged || !first) {
-            connection.sacked.reset();
-        }
+        ++undo.retransmissions;
+        core.count(connection.recovery == Recovery::fast ? Counter::tcp_fast_retransmits
+                                                         : Counter::tcp_slow_start_retransmits);
     }
-    connection.recovery = Recovery::timeout;
-    connection.tail_probe_at = never;
-    connection.tail_probe_out = false;
-    connection.recover = connection.snd_nxt;
-    connection.lost_edge = connection.snd_nxt;
-    connection.high_rxt = connection.snd_una;
-    connection.duplicate_acks = 0;
-    connection.timing = false;
-    connection.retransmit_now = true;
-    if (const auto path = core.output.find_path(connection.local, connection.remote)) {
-        connection.path.id = path->id;
-    }
-}
-
-void reduce_path_mtu(Connection& connection, std::uint32_t mtu) noexcept
-{
-    const std::uint16_t floor = smallest_path_mtu(connection);
-    mtu = std::max<std::uint32_t>(mtu, floor); // Smaller is a lie, or a link that fragments for itself (RFC 8201 §4).
-    if (mtu >= connection.path.mtu) {
-        return;
-    }
-    connection.path.mtu = static_cast<std::uint16_t>(mtu);
-    if (!connection.synchronized()) {
-        return;
-    }
-    connection.core->count(Counter::tcp_path_mtu_reduced);
-    set_segment_size(connection);
-    // Lost, but not by congestion: everything again in the new size, in the same window (RFC 1191 §6.5).
-    connection.recovery = Recovery::timeout;
-    connection.recover = connection.snd_nxt;
-    connection.lost_edge = connection.snd_nxt;
-    connection.high_rxt = connection.snd_una;
-    connection.timing = false;
-    connection.retransmit_now = true;
-    mark_dirty(connection);
+    ++connection.retransmissions;
+    core.count(Counter::tcp_segments_retransmitted);
+    connection.flight.resent(position, microseconds(core.now()));
 }
 
 } // namespace sluice::tcp

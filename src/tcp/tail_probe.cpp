@@ -1,4 +1,8 @@
-// The tail loss probe (RFC 8985 §7).
+// The tail loss probe (RFC 8985 §7). What its answer shows to be lost is found by RACK, like everything else.
+//
+// Beyond the RFC, a fast recovery that falls silent is probed too: when the last thing sent was a retransmission and
+// that is lost, nothing sent later can tell. What has been gone longest is sent again then, once; the window was
+// reduced before.
 #include "tcp/core.hpp"
 
 namespace sluice::tcp {
@@ -11,42 +15,48 @@ constexpr Duration shortest = std::chrono::milliseconds{2};
 
 bool eligible(const Connection& connection) noexcept
 {
-    return connection.sack_allowed && connection.recovery == Recovery::open && !connection.probing &&
-           connection.in_flight() != 0 && connection.backoff == 0 &&
-           (connection.sacked == nullptr || connection.sacked->empty());
+    if (!connection.sack_allowed || connection.probing || connection.in_flight() == 0 || connection.backoff != 0) {
+        return false;
+    }
+    return connection.recovery == Recovery::fast
+               ? connection.flight.lost_bytes() == 0 && bytes_in_pipe(connection) != 0
+               : connection.recovery == Recovery::open && connection.flight.sacked_segments() == 0;
 }
 
 } // namespace
 
 void schedule_tail_probe(Connection& connection) noexcept
 {
-    connection.tail_probe_at = never;
+    if (connection.reordering_timer) {
+        return; // It is the earlier one, and ends with a probe if nothing is lost.
+    }
+    connection.loss_at = never;
     if (!eligible(connection) || connection.tail_probe_out || connection.rtt.smoothed_us == 0) {
         return;
     }
     Duration wait = std::max<Duration>(2 * std::chrono::microseconds{connection.rtt.smoothed_us}, shortest);
-    if (connection.in_flight() <= connection.mss) {
+    if (connection.in_flight() <= connection.mss && connection.recovery == Recovery::open) {
         wait += other_delayed_ack;
     }
     const TimePoint at = connection.core->now() + wait;
     if (at < connection.rto_at) { // Otherwise the timeout does the same.
-        connection.tail_probe_at = at;
+        connection.loss_at = at;
     }
 }
 
 void send_tail_probe(Connection& connection) noexcept
 {
-    connection.tail_probe_at = never;
     if (!connection.synchronized() || !eligible(connection)) {
         return;
     }
     const Sequence before = connection.snd_nxt;
+    const bool in_recovery = connection.recovery == Recovery::fast;
     if (!send_probe_segment(connection)) {
         return;
     }
     connection.core->count(Counter::tcp_loss_probes);
     connection.tail_probe_out = true;
-    connection.tail_probe_again = connection.snd_nxt == before;
+    connection.tail_probe_again = connection.snd_nxt == before && !in_recovery;
     connection.tail_probe_end = connection.snd_nxt;
     restart_retransmission_timer(connection);
 }
@@ -67,16 +77,10 @@ void note_tail_probe_answer(Connection& connection, const Segment& segment) noex
             return;
         }
         // The probe itself filled the hole: a loss that congestion control would otherwise never hear of.
+        connection.core->count(Counter::tcp_loss_probe_recoveries);
         on_loss(connection.congestion, connection.in_flight(), connection.mss);
-        connection.congestion.window = connection.congestion.threshold;
     }
     connection.tail_probe_out = false;
-}
-
-bool tail_probe_sacked(const Connection& connection) noexcept
-{
-    return connection.tail_probe_out && connection.sacked != nullptr && !connection.sacked->empty() &&
-           (*connection.sacked)[connection.sacked->size() - 1].end >= connection.tail_probe_end;
 }
 
 } // namespace sluice::tcp

@@ -8,7 +8,7 @@ namespace {
 TimePoint earliest(const Connection& connection) noexcept
 {
     return std::min(
-        {connection.rto_at, connection.tail_probe_at, connection.ack_at, connection.keepalive_at, connection.limit_at});
+        {connection.rto_at, connection.loss_at, connection.ack_at, connection.keepalive_at, connection.limit_at});
 }
 
 bool user_timeout_passed(const Connection& connection, TimePoint now) noexcept
@@ -167,8 +167,9 @@ void on_connection_timer(TimerNode& node, TimePoint now) noexcept
         connection.core->count(Counter::tcp_delayed_acks);
         mark_dirty(connection);
     }
-    if (connection.tail_probe_at <= now) {
-        send_tail_probe(connection);
+    if (connection.loss_at <= now) {
+        connection.loss_at = never;
+        connection.reordering_timer ? on_reordering_timeout(connection) : send_tail_probe(connection);
     }
     if (connection.rto_at <= now) {
         retransmission_timer_fired(connection, now);

@@ -45,6 +45,11 @@ struct ListenOptions {
     std::uint8_t syn_ack_retransmissions = 5;
 };
 
+enum class CongestionControl : std::uint8_t {
+    cubic,   ///< RFC 9438
+    newreno, ///< RFC 5681
+};
+
 /// Of one stack (one worker).
 struct StackOptions {
     HashKey secret; ///< From random_hash_key(): sequence numbers (RFC 6528), timestamp offsets, table hashing.
@@ -59,6 +64,7 @@ struct StackOptions {
     Duration delayed_ack = std::chrono::milliseconds{40};
     std::uint32_t challenge_acks_per_second = 1000; ///< All connections together (RFC 5961 §7).
     std::uint32_t resets_per_second = 1000;         ///< RST in answer to segments without a connection.
+    CongestionControl congestion_control = CongestionControl::cubic;
     bool timestamps = true;
     bool sack = true;
     std::uint8_t hop_limit = 64;

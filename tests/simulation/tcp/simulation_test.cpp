@@ -214,6 +214,7 @@ public:
         const bool v6 = random_.chance(400'000);
         tcp::StackOptions left_options = stack_options();
         tcp::StackOptions right_options = stack_options();
+        right_options.congestion_control = tcp::CongestionControl::newreno; // And CUBIC on the left
         const auto address = [&](std::uint32_t host) {
             return v6 ? *wire::IpAddress::parse("2001:db8::" + std::to_string(host))
                       : wire::IpAddress::v4(0x0a000000U + host);

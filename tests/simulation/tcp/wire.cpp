@@ -24,10 +24,14 @@ void Judge::sent(TimePoint now, const std::vector<std::byte>& bytes)
     Direction& own = directions_[{from, to}];
     Direction& other = directions_[{to, from}];
     if (std::getenv("SLUICE_TRACE") != nullptr) {
-        std::printf("%.6f %s > %s flags %02x seq %u+%zu ack %u win %u\n",
+        std::printf("%.6f %s > %s flags %02x seq %u+%zu ack %u win %u",
                     static_cast<double>(now.time_since_epoch().count()) / 1e9, from.to_string().c_str(),
                     to.to_string().c_str(), segment.flags, segment.sequence.value(), segment.payload.size(),
                     segment.acknowledgment.value(), segment.window);
+        for (std::uint8_t index = 0; index < segment.sack_count; ++index) {
+            std::printf(" sack %u-%u", segment.sacks[index].begin.value(), segment.sacks[index].end.value());
+        }
+        std::printf("\n");
     }
     if (segment.has(wire::tcp_flag::rst)) {
         return;

@@ -112,6 +112,15 @@ TEST_F(Receive, out_of_order_data_is_reported_newest_first_in_sack_blocks)
     EXPECT_EQ(joined.segment.sacks[0].end, Sequence{peer_iss + 22});
 }
 
+TEST_F(Receive, fin_behind_a_gap_is_in_the_sack_block_of_its_segment)
+{
+    accept({.mss = 1460, .sack_permitted = true});
+    send({.flags = ACK | FIN, .seq = 11, .payload = "klm"});
+    const Out out = expect(ACK, 1, 1);
+    ASSERT_EQ(out.segment.sack_count, 1);
+    EXPECT_EQ(out.segment.sacks[0].end, Sequence{peer_iss + 15});
+}
+
 TEST_F(Receive, duplicate_data_is_acknowledged_each_time_with_dsack)
 {
     accept({.mss = 1460, .sack_permitted = true});

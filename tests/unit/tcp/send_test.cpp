@@ -82,7 +82,8 @@ TEST_F(SendTest, third_duplicate_ack_retransmits_one_segment_and_the_first_two_l
     expect_full(18981, 1);
     send({.ack = 1461});
     expect_full(1461, 1);
-    EXPECT_EQ(info()->slow_start_threshold, 13U * 1460U / 2U);
+    // Of the eleven that the window allowed: what limited transmit added does not count (RFC 5681 §3.2).
+    EXPECT_EQ(info()->slow_start_threshold, 11U * 1460U * 7U / 10U);
     send({.ack = 1461});
     expect_nothing(); // The window is inflated, not yet beyond what is in flight.
 }
@@ -168,6 +169,35 @@ TEST_F(SendTest, acknowledgment_after_a_timeout_goes_on_with_what_is_lost)
     send({.ack = 14601}); // All had arrived but the first.
     expect_nothing();
     EXPECT_EQ(info()->in_flight, 0U);
+}
+
+TEST_F(SendTest, echoes_of_what_a_timeout_repeated_start_no_fast_retransmit)
+{
+    accept();
+    write(14600);
+    expect_full(1, 10);
+    pass(201ms);
+    expect_full(1, 1); // Needlessly: only the acknowledgments were lost.
+    send({.ack = 14601});
+    write(1460);
+    expect_full(14601, 1);
+    for (int echo_of = 0; echo_of < 5; ++echo_of) {
+        send({.ack = 14601});
+    }
+    expect_nothing(); // RFC 6582 §3.2: nothing beyond the end of that recovery was acknowledged yet.
+}
+
+TEST_F(SendTest, round_trip_of_what_waited_behind_a_hole_is_not_measured)
+{
+    accept(); // Without SACK
+    clock.advance(10ms);
+    write(4380);
+    expect_full(1, 3);
+    const Duration before = info()->smoothed_rtt;
+    pass(201ms);
+    expect_full(1, 1);
+    send({.ack = 4381}); // The other two arrived long ago.
+    EXPECT_EQ(info()->smoothed_rtt, before);
 }
 
 TEST_F(SendTest, retransmission_gives_no_round_trip_sample)

@@ -80,6 +80,40 @@ TEST_F(TailProbe, without_an_answer_is_sent_once_and_the_timeout_follows)
     expect(ACK, 101, 1, mss); // The timeout, counted from the probe
 }
 
+TEST_F(TailProbe, recovery_that_falls_silent_sends_its_lost_retransmission_again)
+{
+    start();
+    send_burst(101, 6);
+    pass(10ms);
+    const auto rest = std::pair{101 + mss, 101 + 6 * mss};
+    send({.ack = 101, .sacks = {rest}});
+    expect(ACK, 101, 1, mss); // Lost again, and nothing later can tell.
+    pass(15ms);
+    expect_nothing();
+    pass(30ms);
+    expect(ACK, 101, 1, mss);
+    expect_nothing();
+    const std::uint32_t window = info()->congestion_window;
+    send({.ack = 101 + 6 * mss});
+    EXPECT_GE(info()->congestion_window, window) << "the loss was paid for when recovery began";
+    EXPECT_EQ(info()->in_flight, 0U);
+    EXPECT_EQ(host().counters.get(telemetry::Counter::tcp_timeouts), 0U);
+    EXPECT_EQ(host().counters.get(telemetry::Counter::tcp_loss_probes), 1U);
+}
+
+TEST_F(TailProbe, peer_that_sacks_what_it_then_does_not_acknowledge_does_no_harm)
+{
+    start();
+    send_burst(101, 3);
+    pass(10ms);
+    send({.seq = 1, .ack = 51, .sacks = {{101, 101 + 3 * mss}}}); // All of it, by an old acknowledgment
+    pass(1s);
+    while (next()) {
+    }
+    send({.ack = 101 + 3 * mss});
+    EXPECT_EQ(info()->in_flight, 0U);
+}
+
 TEST_F(TailProbe, peer_without_sack_gets_none)
 {
     accept();
