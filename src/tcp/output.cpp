@@ -69,7 +69,11 @@ std::uint32_t send_data(Connection& connection, Sequence from, std::uint32_t siz
     if (!transmit(core, segment, options, payload)) {
         return 0;
     }
-    acknowledgment_left(connection);
+    // An acknowledgment without room for its D-SACK block is still owed.
+    const bool reported = options.size() > (connection.timestamps ? timestamps_option_size : 0);
+    if (connection.duplicate.size() == 0 || reported) {
+        acknowledgment_left(connection);
+    }
     connection.sent_at = core.now();
     connection.bytes_sent += size;
     return size + (fin ? 1U : 0U);

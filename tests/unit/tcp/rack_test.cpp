@@ -354,6 +354,48 @@ TEST_F(RackConnection, acknowledgment_of_the_original_by_its_timestamp_gives_the
     EXPECT_GE(info()->congestion_window, window);
 }
 
+TEST_F(RackConnection, report_of_a_duplicate_that_a_retransmission_has_no_room_for_follows_it)
+{
+    start();
+    send({.seq = 1, .ack = at(0), .payload = "abcde"});
+    pass(50ms);
+    expect(ACK, at(0), 6);
+    write(10 * mss);
+    for (std::uint32_t index = 0; index < 10; ++index) {
+        expect(ACK, at(index), 6, mss);
+    }
+    pass(10ms);
+    send({.seq = 1, .ack = at(0), .payload = "abcdefgh", .sacks = {block(1, 4)}});
+    expect(ACK, at(0), 9, mss);
+    const Out report = expect(ACK, at(10), 9);
+    ASSERT_EQ(report.segment.sack_count, 1);
+    EXPECT_EQ(report.segment.sacks[0].begin, Sequence{peer_iss + 1});
+    EXPECT_EQ(report.segment.sacks[0].end, Sequence{peer_iss + 6});
+}
+
+TEST_F(RackConnection, timeout_that_was_only_a_delay_is_taken_back)
+{
+    start(1);
+    const std::uint32_t size = 1448;
+    write(4 * size);
+    std::uint32_t first_timestamp = 0;
+    for (std::uint32_t index = 0; index < 4; ++index) {
+        first_timestamp = expect(ACK, 101 + index * size, 1, size).segment.timestamp_value;
+    }
+    const std::uint32_t window = info()->congestion_window;
+    pass(300ms);
+    EXPECT_EQ(count(Counter::tcp_timeouts), 1U);
+    EXPECT_LT(info()->congestion_window, window);
+    host().sent.clear();
+    echo = first_timestamp;
+    send({.ack = 101 + 2 * size, .timestamp = 2}); // The path had stalled, and nothing was lost.
+    EXPECT_EQ(count(Counter::tcp_full_undo), 1U);
+    EXPECT_GE(info()->congestion_window, window);
+    expect_nothing();
+    send({.ack = 101 + 4 * size, .timestamp = 2});
+    EXPECT_EQ(info()->in_flight, 0U);
+}
+
 TEST_F(RackConnection, without_memory_for_records_data_goes_out_one_by_one)
 {
     stack_options.buffer_limit = 8192;
