@@ -7,7 +7,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <string_view>
 
 namespace sluice::simulation {
@@ -100,12 +99,6 @@ Outcome transfer(const Condition& condition, tcp::CongestionControl algorithm, s
     outcome.sent_again = static_cast<double>(left.counters.get(telemetry::Counter::tcp_segments_retransmitted));
     outcome.whole = fine && received == content.size();
     return outcome;
-}
-
-std::uint64_t number(const char* name, std::uint64_t otherwise)
-{
-    const char* text = std::getenv(name);
-    return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
 double quantile(std::vector<double> values, double part)

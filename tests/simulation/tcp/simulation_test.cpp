@@ -8,7 +8,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <memory>
 
 namespace sluice::simulation {
@@ -391,12 +390,6 @@ private:
     std::uint64_t useful_bytes_ = 0;
     bool stuck_ = false;
 };
-
-std::uint64_t number(const char* name, std::uint64_t otherwise)
-{
-    const char* text = std::getenv(name);
-    return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
 
 TEST(TcpSimulation, two_stacks_over_a_bad_wire_deliver_every_byte_once_and_give_everything_back)
 {

@@ -7,6 +7,12 @@
 
 namespace sluice::simulation {
 
+std::uint64_t number(const char* name, std::uint64_t otherwise)
+{
+    const char* text = std::getenv(name);
+    return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
 void Judge::sent(TimePoint now, const std::vector<std::byte>& bytes)
 {
     wire::ParsedPacket parsed;

@@ -22,6 +22,9 @@ struct WireOptions {
     Duration reorder_delay{};
 };
 
+/// A number from the environment.
+[[nodiscard]] std::uint64_t number(const char* name, std::uint64_t otherwise);
+
 /// What must hold for every segment that a stack sends. Empty `complaint` means that it did.
 class Judge {
 public:
