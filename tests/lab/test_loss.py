@@ -23,7 +23,7 @@ DROP, DUPLICATE, REORDER = 20, 10, 10  # of 1000 packets, each way, on either le
 NODE = "192.0.2.11"
 LINUX = "192.0.2.12"
 WEB = "192.0.2.21"
-MOST = 2  # times what Linux takes, in the middle of all rounds: a timeout more or less on either side is chance
+MOST = 3  # times what Linux takes, in the middle of all rounds: a timeout more or less on either side is chance
 
 CONFIG = f"""
 memory: {{hugepages: off, size: 256MiB}}
