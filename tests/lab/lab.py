@@ -25,6 +25,11 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 
 
+def heed_interrupts():
+    """For `preexec_fn`: who was started in the background by a script ignores SIGINT, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class LabError(Exception):
     """Something in the laboratory itself failed."""
 

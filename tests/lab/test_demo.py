@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from lab import run
+from lab import heed_interrupts, run
 
 DEMO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "demo.py")
 STATE = "/run/sluice-demo.json"
@@ -22,7 +22,8 @@ def alone():
 
 
 def demo(*words):
-    return subprocess.Popen([sys.executable, "-u", DEMO, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen([sys.executable, "-u", DEMO, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            preexec_fn=heed_interrupts)
 
 
 def left_behind(process):

@@ -83,8 +83,10 @@ def memif_node(lab, number, role, idle="adaptive"):
 def test_idle_pair_on_memif_needs_three_percent_of_a_core_each():
     """Two nodes back to back over shared memory, with 100 ms adverts: the active one and its backup."""
     with Lab() as lab:
-        nodes = [memif_node(lab, 1, "server").start(wait=False, wrapper=FOREGROUND),
-                 memif_node(lab, 2, "client").start(wait=False, wrapper=FOREGROUND)]
+        nodes = [memif_node(lab, 1, "server").start(wait=False, wrapper=FOREGROUND)]
+        # A client of memif knocks once, when it starts: somebody must be there.
+        wait_until(lambda: " running: " in nodes[0].process.output(), 20, "the node to wait at its end of the wire")
+        nodes.append(memif_node(lab, 2, "client").start(wait=False, wrapper=FOREGROUND))
         for node, state in zip(nodes, ("active", "backup")):
             wait_until(lambda: node.vrrp_state() == state, 20, f"{node.name} to be {state}")
         time.sleep(6)  # the second burst of announcements is over

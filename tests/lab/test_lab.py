@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from lab import run
+from lab import heed_interrupts, run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_run_that_is_ended_removes_its_namespaces(number):
     process = subprocess.Popen([sys.executable, "-u", "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", os.path.join(HERE, "sleepy.py")],
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=heed_interrupts)
     for line in process.stdout:
         if "made" in line:
             break
