@@ -42,8 +42,9 @@ telemetry::Counter reason_of(const tcp::ErrorCode& error, bool timed_out) noexce
 
 /// How long a client may take to notice that we are done with it.
 constexpr Duration linger = std::chrono::seconds{2};
-/// A request that a client sent as soon as it was connected is here by then.
-constexpr Duration first_request_patience = std::chrono::seconds{1};
+/// What a client sent before it could see the end of its connection is here by then. Who asks more often than this
+/// never sees a connection end without an answer.
+constexpr Duration request_patience = std::chrono::seconds{1};
 
 } // namespace
 
@@ -162,18 +163,15 @@ tcp::Awaitable<bool> ClientConnection::speaks_http2()
 
 void ClientConnection::expect_request(TimePoint idle_until) noexcept
 {
-    input.deadline().expires_at(ending() ? std::min(idle_until, first_request_due_) : idle_until);
+    input.deadline().expires_at(ending() ? std::min(idle_until, request_due_) : idle_until);
 }
 
-bool ClientConnection::may_go() const noexcept
-{
-    return ending() && (served_ || core.parts.loop.now() >= first_request_due_);
-}
+bool ClientConnection::may_go() const noexcept { return ending() && core.parts.loop.now() >= request_due_; }
 
 void ClientConnection::serve_once() noexcept
 {
     draining_ = true;
-    first_request_due_ = core.parts.loop.now() + first_request_patience;
+    request_due_ = core.parts.loop.now() + request_patience;
 }
 
 void ClientConnection::drain() noexcept

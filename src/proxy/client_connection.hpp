@@ -35,7 +35,7 @@ public:
     /// Serves the connection to its end and destroys it.
     static tcp::Awaitable<void> run(std::unique_ptr<ClientConnection> self);
 
-    /// Takes what is under way, or a first request that is still on its way, to its end.
+    /// Takes what is under way, or a request that is still on its way, to its end.
     void drain() noexcept;
     void abort() noexcept { transport.abort(); }
     void set_protocol(Protocol* protocol) noexcept { protocol_ = protocol; }
@@ -49,8 +49,6 @@ public:
     [[nodiscard]] bool may_go() const noexcept;
     /// The input is waited for until `idle_until`, or for a shorter time when the connection is ending.
     void expect_request(TimePoint idle_until) noexcept;
-    /// From now on the connection has had what it was opened for.
-    void request_begins() noexcept { served_ = true; }
 
     [[nodiscard]] RequestContext context(TimePoint first_byte) const;
     /// A record for what never became a request.
@@ -64,10 +62,9 @@ private:
     [[nodiscard]] tcp::Awaitable<bool> speaks_http2();
 
     Protocol* protocol_ = nullptr;
-    TimePoint first_request_due_{}; ///< Since it is draining without having had one
+    TimePoint request_due_{}; ///< While it is draining: who has sent nothing by then is idle.
     bool draining_ = false;
     bool leaving_ = false;
-    bool served_ = false;
 };
 
 using ClientList = boost::intrusive::list<ClientConnection, boost::intrusive::constant_time_size<false>>;

@@ -100,7 +100,6 @@ tcp::Awaitable<void> serve_http1(ClientConnection& connection)
             connection.expect_request(idle_until);
             co_await input.more();
         }
-        connection.request_begins();
         if (!co_await serve_requests(connection)) {
             co_return;
         }

@@ -197,6 +197,26 @@ TEST_F(AdminTest, AddressThatIsTaken_LeavesEverythingAsItWas)
 }
 
 /// Where the machine's one interface is called lo and has addresses beyond loopback too.
+/// The kernel makes the route to a new link-local address a moment after it has taken the address.
+bool reached(const char* address, unsigned scope)
+{
+    sockaddr_in6 to{};
+    to.sin6_family = AF_INET6;
+    to.sin6_port = htons(9);
+    to.sin6_scope_id = scope;
+    inet_pton(AF_INET6, address, &to.sin6_addr);
+    for (int attempt = 0; attempt < 200; ++attempt) {
+        const int probe = socket(AF_INET6, SOCK_DGRAM, 0);
+        const bool done = connect(probe, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+        close(probe);
+        if (done) {
+            return true;
+        }
+        std::this_thread::sleep_for(10ms);
+    }
+    return false;
+}
+
 void on_an_island(const std::function<void(unsigned scope)>& body)
 {
     bool made = false;
@@ -211,6 +231,7 @@ void on_an_island(const std::function<void(unsigned scope)>& body)
         run("ip address add 198.51.100.1/32 dev lo");
         run("ip address add 2001:db8::1/128 dev lo nodad");
         run("ip address add fe80::1/128 dev lo nodad");
+        ASSERT_TRUE(reached("fe80::1", if_nametoindex("lo")));
         body(if_nametoindex("lo"));
     }}.join();
     if (!made) {

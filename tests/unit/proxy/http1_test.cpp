@@ -399,14 +399,27 @@ TEST_F(Http1, drain_says_close_and_finishes_the_request)
     EXPECT_TRUE(lab.run_until([&] { return lab.worker->usage().leaving == 0; }));
 }
 
-TEST_F(Http1, drain_closes_a_kept_connection_at_once)
+// The symptom: at every handover a few requests of clients that keep their connections were "closed without an answer".
+TEST_F(Http1, drain_gives_a_kept_connection_a_second_for_the_request_that_is_on_its_way)
 {
     web.answer_each(hello);
     serve();
-    const PeerRef kept = lab.connect();
-    exchange(kept, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    const PeerRef busy = lab.connect();
+    const PeerRef idle = lab.connect();
+    exchange(busy, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    exchange(idle, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    busy->received.clear();
+    idle->received.clear();
     lab.worker->drain();
-    EXPECT_TRUE(lab.run_until([&] { return kept->ended; }, 100ms));
+    lab.run_for(900ms);
+    EXPECT_FALSE(busy->ended);
+    EXPECT_FALSE(idle->ended);
+    busy->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_TRUE(lab.run_until([&] { return busy->ended; }, 50ms));
+    EXPECT_NE(busy->received.find("Connection: close"), std::string::npos);
+    EXPECT_TRUE(busy->received.ends_with("hello"));
+    EXPECT_TRUE(lab.run_until([&] { return idle->ended; }, 200ms));
+    EXPECT_TRUE(idle->received.empty());
 }
 
 TEST_F(Http1, drain_serves_the_first_request_that_was_on_its_way)
@@ -463,7 +476,7 @@ TEST_F(Http1, drain_of_one_address_leaves_the_others_alone)
     lab.run_for(2s);
     EXPECT_FALSE(client->ended);
     lab.worker->drain(lab.node.address);
-    EXPECT_TRUE(lab.run_until([&] { return client->ended; }, 100ms));
+    EXPECT_TRUE(lab.run_until([&] { return client->ended; }, 1100ms));
     const PeerRef next = lab.connect();
     EXPECT_EQ(exchange(next, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").find("Connection: close"), std::string::npos);
 }
