@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 LIMIT_SECONDS = 30
-MEASURED = 5
+MEASURED = 3
 
 
 def slowest(folder):
