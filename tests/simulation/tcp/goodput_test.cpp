@@ -112,6 +112,7 @@ struct Goodput : ::testing::TestWithParam<Condition> {
     {
         const std::uint64_t one = number("SLUICE_SEED", 0);
         const std::uint64_t last = one != 0 ? one : number("SLUICE_SEEDS", 40);
+        ASSERT_GE(last, one != 0 ? one : 1) << "nothing was measured";
         std::vector<double> seconds;
         std::vector<double> timeouts;
         std::vector<double> again;

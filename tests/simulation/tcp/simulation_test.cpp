@@ -396,6 +396,7 @@ TEST(TcpSimulation, two_stacks_over_a_bad_wire_deliver_every_byte_once_and_give_
     const std::uint64_t one = number("SLUICE_SEED", 0);
     const std::uint64_t first = one != 0 ? one : 1;
     const std::uint64_t last = one != 0 ? one : number("SLUICE_SEEDS", 300);
+    ASSERT_GE(last, first) << "nothing was simulated";
     for (std::uint64_t seed = first; seed <= last && !HasFailure(); ++seed) {
         World world{seed};
         world.run();
