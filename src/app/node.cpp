@@ -56,24 +56,41 @@ void Node::stop()
 bool Node::publish(std::unique_ptr<const control::Snapshot> snapshot, Duration patience)
 {
     const auto deadline = std::chrono::steady_clock::now() + patience;
-    const auto settle = [&] {
-        while (!shared_.publication.retire(cores_.size())) {
-            if (std::chrono::steady_clock::now() > deadline) {
-                return false;
-            }
-            for (std::size_t core = 0; core < cores_.size(); ++core) {
-                shared_.mesh.wakeup(core).wake();
-            }
-            std::this_thread::sleep_for(std::chrono::microseconds{100});
-        }
-        return true;
-    };
     // The generation before must be out of use, or there would be three alive.
-    if (!settle()) {
+    if (!settle(patience)) {
         return false;
     }
+    accept_virtual_macs(*snapshot);
     shared_.publication.publish(std::move(snapshot));
-    return settle();
+    return settle(deadline - std::chrono::steady_clock::now());
+}
+
+bool Node::settle(Duration patience)
+{
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (!shared_.publication.retire(cores_.size())) {
+        if (std::chrono::steady_clock::now() > deadline) {
+            return false;
+        }
+        for (std::size_t core = 0; core < cores_.size(); ++core) {
+            shared_.mesh.wakeup(core).wake();
+        }
+        std::this_thread::sleep_for(std::chrono::microseconds{100});
+    }
+    return true;
+}
+
+void Node::accept_virtual_macs(const control::Snapshot& next) noexcept
+{
+    const control::Snapshot* before = current();
+    if (before != nullptr && before->neighbours == next.neighbours) {
+        return;
+    }
+    for (const neigh::LocalAddress& entry : next.neighbours->addresses.entries()) {
+        if (entry.is_virtual) {
+            ports_[entry.port]->accept_mac(entry.mac);
+        }
+    }
 }
 
 bool Node::call(std::size_t core, std::function<void(Core&)> command, Duration patience)
@@ -122,6 +139,7 @@ TimePoint Node::next_deadline() const noexcept
 void Node::publish_now(std::unique_ptr<const control::Snapshot> snapshot)
 {
     static_cast<void>(shared_.publication.retire(cores_.size()));
+    accept_virtual_macs(*snapshot);
     shared_.publication.publish(std::move(snapshot));
 }
 

@@ -45,6 +45,8 @@ public:
     /// Makes `snapshot` current and waits until every core has taken it up; false when a core did not within `patience`
     /// (it stalls; the snapshot is current all the same).
     bool publish(std::unique_ptr<const control::Snapshot> snapshot, Duration patience = std::chrono::seconds{2});
+    /// Waits until no core uses the generation before the present one: only then can another one be published.
+    bool settle(Duration patience);
     /// Frees the generation before once no core reads it any more: for publications that were not waited for.
     void retire() noexcept { static_cast<void>(shared_.publication.retire(cores_.size())); }
     [[nodiscard]] const control::Snapshot* current() const noexcept { return shared_.publication.current(); }
@@ -82,6 +84,9 @@ public:
     void publish_now(std::unique_ptr<const control::Snapshot> snapshot);
 
 private:
+    /// Before anybody is told of an address: a NIC that filters must let frames for its MAC in.
+    void accept_virtual_macs(const control::Snapshot& next) noexcept;
+
     std::vector<std::unique_ptr<port::Port>> ports_;
     std::vector<CorePools> pools_;
     Shared shared_;

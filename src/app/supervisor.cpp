@@ -3,7 +3,6 @@
 #include "ask.hpp"
 
 #include <spdlog/spdlog.h>
-#include <systemd/sd-daemon.h>
 
 #include <csignal>
 #include <cstdlib>
@@ -157,10 +156,8 @@ void Supervisor::tick()
         }
         node_->retire();
         check_links();
-        check_cores();
-        if (!ready_) {
-            check_ready();
-        }
+        const bool well = check_cores();
+        service_manager_.advance(ready_ ? std::string_view{} : check_ready(), well, clock_.now());
         if (const TimePoint now = clock_.now(); now >= next_drain_check_) {
             next_drain_check_ = now + drain_check_interval;
             const std::size_t drains = drains_.all().size();
@@ -223,7 +220,7 @@ void Supervisor::check_links()
     }
 }
 
-void Supervisor::check_cores()
+bool Supervisor::check_cores()
 {
     const TimePoint now = clock_.now();
     bool forwarder_stalled = false;
@@ -239,9 +236,6 @@ void Supervisor::check_cores()
             worker_stalled = worker_stalled || role.worker.has_value();
         }
     }
-    if (!forwarder_stalled && !worker_stalled) {
-        sd_notify(0, "WATCHDOG=1");
-    }
     const auto tell = [this](vrrp::NodeFault fault, bool present, bool& known) {
         if (present == known) {
             return;
@@ -256,31 +250,33 @@ void Supervisor::check_cores()
     };
     tell(vrrp::NodeFault::forwarder_stalled, forwarder_stalled, forwarder_fault_);
     tell(vrrp::NodeFault::worker_stalled, worker_stalled, worker_fault_);
+    return !forwarder_stalled && !worker_stalled;
 }
 
-void Supervisor::check_ready()
+std::string_view Supervisor::check_ready()
 {
     for (const auto& port : node_->ports()) {
         if (!port->link_up()) {
-            return;
+            return "the link of a port";
         }
     }
     for (const auto& [key, entry] : registry_.servers) {
         if (entry.listed && entry.server->status() == health::Status::checking) {
-            return;
+            return "the first health checks";
         }
     }
     const auto decided = ask(*node_, node_->first_forwarder_core(),
                              [](Core& core) { return core.first_forwarder()->neighbours().gateways_decided(); });
     if (!decided.value_or(false)) {
-        return;
+        return "gateways";
     }
     ready_ = true;
     tell_tracked_pools();
     node_->post(node_->first_forwarder_core(),
                 [](Core& core) { core.first_forwarder()->vrrp().set_ready(true, core.context().now); });
     record(telemetry::EventKind::node, "node", "starting", "ready", "ports, neighbours and health checks decided");
-    sd_notify(0, "READY=1\nSTATUS=running");
+    service_manager_.ready();
+    return {};
 }
 
 } // namespace sluice::app

@@ -6,6 +6,7 @@
 #include "memory_plan.hpp"
 #include "node.hpp"
 #include "operations.hpp"
+#include "service_manager.hpp"
 
 #include <sluice/app/machine.hpp>
 #include <sluice/config/load.hpp>
@@ -28,7 +29,7 @@
 
 namespace sluice::app {
 
-/// Exit codes of `sluice` (docs/cli.md).
+/// Exit codes of `sluice` (docs/sluice.md).
 enum class ExitCode : int { success = 0, failed = 1, file_invalid = 3, machine_lacks = 4, usage = 64 };
 
 /// Why the node could not start, already reported.
@@ -62,8 +63,10 @@ private:
     void watch_events();
     void take_events();
     void tick();
-    void check_ready();
-    void check_cores();
+    /// What the node waits for before it takes addresses; empty: it is ready.
+    [[nodiscard]] std::string_view check_ready();
+    /// False while one has finished no turn for long.
+    bool check_cores();
     void check_links();
     [[nodiscard]] control::NodePhase phase() const noexcept;
     void record(const telemetry::Event& event);
@@ -109,6 +112,7 @@ private:
     std::string config_path_;
     std::optional<config::Model> model_;
     SystemClock clock_;
+    ServiceManager service_manager_{clock_.now()};
     std::unique_ptr<control::LogThread> log_;
     std::optional<Machine> machine_;
     MemoryPlan memory_;

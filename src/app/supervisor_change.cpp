@@ -69,7 +69,9 @@ const control::FileJudgement& Supervisor::judge_file()
 
 control::ReloadReport Supervisor::reload(bool wait)
 {
+    service_manager_.reloading();
     control::ReloadReport result = try_reload(wait);
+    service_manager_.reloaded(result.applied);
     result.time = std::chrono::system_clock::now();
     if (result.applied) {
         record(telemetry::EventKind::reload, "node", "", "applied", fmt::format("generation {}", result.generation));
@@ -108,16 +110,8 @@ control::ReloadReport Supervisor::try_reload(bool wait)
         result.diagnostics.insert(result.diagnostics.end(), snapshot.error().begin(), snapshot.error().end());
         return result;
     }
-    if (const auto problem = admin_.apply(loaded.model->admin)) {
-        result.diagnostics.push_back(
-            {Severity::error, loaded.model->admin->where, problem->message, problem->remedy, {}});
-        return result;
-    }
-    drains_.apply(registry_);
-    const std::uint64_t generation = (*snapshot)->generation;
-    result.taken_up = publish(std::move(*snapshot), wait ? take_up_patience : Duration::zero());
-    if (node_->current()->generation != generation) {
-        static_cast<void>(admin_.apply(model_->admin));
+    const Duration patience = wait ? take_up_patience : Duration::zero();
+    if (!node_->settle(patience)) {
         result.diagnostics.push_back({Severity::error,
                                       {config_path_, 0, 0},
                                       "a core still runs the generation before the present one",
@@ -125,8 +119,17 @@ control::ReloadReport Supervisor::try_reload(bool wait)
                                       {}});
         return result;
     }
+    if (const auto problem = admin_.apply(loaded.model->admin)) {
+        result.diagnostics.push_back(
+            {Severity::error, loaded.model->admin->where, problem->message, problem->remedy, {}});
+        return result;
+    }
+    // From here on nothing refuses.
+    control::adopt(registry_, *loaded.model);
+    drains_.apply(registry_);
+    result.generation = (*snapshot)->generation;
+    result.taken_up = publish(std::move(*snapshot), patience);
     result.applied = true;
-    result.generation = generation;
     model_ = std::move(loaded.model);
     apply_log(model_->log);
     control::forget_unlisted(registry_, *model_);
@@ -158,6 +161,7 @@ control::DrainReport Supervisor::drain_report()
 
 void Supervisor::servers_changed()
 {
+    control::adopt(registry_, *model_);
     rebuild_pools();
     tell_tracked_pools();
 }

@@ -2,7 +2,6 @@
 #include "supervisor.hpp"
 
 #include <spdlog/spdlog.h>
-#include <systemd/sd-daemon.h>
 
 #include <algorithm>
 
@@ -131,7 +130,7 @@ void Supervisor::begin_stop()
 {
     spdlog::info("stopping: connections may finish for {} ms, then the addresses are handed over",
                  std::chrono::duration_cast<std::chrono::milliseconds>(model_->stop.drain).count());
-    sd_notify(0, "STOPPING=1\nSTATUS=draining");
+    service_manager_.stopping();
     if (handover_done_) {
         std::exchange(handover_done_, nullptr)(control::HandoverResult::refused);
     }

@@ -17,11 +17,22 @@ namespace {
 /// Some thousand records of each core: what it may write while the log thread sleeps.
 constexpr std::size_t access_record_bytes = 4U << 20U;
 
+/// A machine that boots has other things to do as well.
+constexpr Duration first_turn_patience = std::chrono::seconds{10};
+
 /// systemd says where (RuntimeDirectory=); without it the usual place.
 std::string runtime_directory()
 {
     const char* directory = std::getenv("RUNTIME_DIRECTORY");
     return directory != nullptr && *directory != '\0' ? directory : "/run/sluice";
+}
+
+/// A folder of the service's own outlives a reboot, which the socket's does not.
+std::string drains_file(const config::Model& model)
+{
+    const char* directory = std::getenv("STATE_DIRECTORY");
+    return directory != nullptr && *directory != '\0' ? std::string{directory} + "/drains"
+                                                      : model.control.socket.path + ".drains";
 }
 
 port::DeviceChoice device_of(const config::Device& device)
@@ -223,12 +234,6 @@ std::optional<StartFailure> Supervisor::open_ports()
         }
         spdlog::info("port {}: {}", options.name, (*opened)->describe());
         port_facts_.push_back({(*opened)->mac(), (*opened)->mtu()});
-        for (const config::VrrpInstance& instance : model_->vrrp) {
-            if (*instance.port == options.name && instance.virtual_mac) {
-                const unsigned family = !instance.addresses.empty() && instance.addresses.front()->is_v6() ? 2 : 1;
-                (*opened)->accept_mac(wire::MacAddress::from(0, 0, 0x5e, 0, family, *instance.vrid));
-            }
-        }
         opened_ports_.push_back(std::move(*opened));
     }
     return {};
@@ -274,6 +279,13 @@ std::optional<StartFailure> Supervisor::publish_first()
         report(snapshot.error());
         return StartFailure{ExitCode::file_invalid};
     }
+    control::adopt(registry_, *model_);
+    if (const auto problem = drains_.load(drains_file(*model_))) {
+        // Not knowing who was drained is no reason not to serve.
+        spdlog::error("drains of the run before are lost: {}", *problem);
+    }
+    drains_.expire(std::chrono::system_clock::now(), registry_, drain_report());
+    drains_.apply(registry_);
     node_->start([](const CoreRole& role, const std::function<void()>& run) {
         if (!pin_to_core(role.cpu)) {
             spdlog::warn("cpu {} is not ours to use: its core runs wherever the kernel puts it", role.cpu);
@@ -281,24 +293,19 @@ std::optional<StartFailure> Supervisor::publish_first()
         const MachineThread registration;
         run();
     });
-    if (!node_->publish(std::move(*snapshot))) {
-        spdlog::error("a core did not take up the configuration within 2 s");
+    if (!node_->publish(std::move(*snapshot), first_turn_patience)) {
+        spdlog::error("a core did not take up the configuration within {} s",
+                      first_turn_patience / std::chrono::seconds{1});
         return StartFailure{ExitCode::failed};
     }
     generations_.add(*node_->current());
+    servers_changed();
     return {};
 }
 
 std::optional<StartFailure> Supervisor::open_control()
 {
     late_.resize(node_->cores().size());
-    if (const auto problem = drains_.load(model_->control.socket.path + ".drains")) {
-        // Not knowing who was drained is no reason not to serve.
-        spdlog::error("drains of the run before are lost: {}", *problem);
-    }
-    drains_.expire(std::chrono::system_clock::now(), registry_, drain_report());
-    drains_.apply(registry_);
-    servers_changed();
     control_ = std::make_unique<control::Server>(io_, verbs_);
     auto problem = control_->open(control_options(*model_));
     if (!problem) {

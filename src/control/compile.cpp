@@ -44,16 +44,7 @@ const Registry::ServerEntry& Registry::server(const std::string& pool, const std
         entry.id = server_registry->add(entry.server);
         entry.checked = checked;
         found = servers.emplace(key, std::move(entry)).first;
-    } else {
-        if (!found->second.listed) {
-            server_registry->restore(found->second.id);
-        }
-        if (found->second.checked != checked) {
-            found->second.checked = checked;
-            found->second.server->set_status(checked ? health::Status::checking : health::Status::unchecked);
-        }
     }
-    found->second.listed = true;
     return found->second;
 }
 
@@ -91,6 +82,26 @@ compile(const config::Model& model, const std::vector<PortFacts>& ports, Registr
     return snapshot;
 }
 
+void adopt(Registry& registry, const config::Model& model)
+{
+    for (const config::Pool& pool : model.pools) {
+        for (const config::Server& server : pool.servers) {
+            const wire::Endpoint address{server.address->address, server.address->port};
+            Registry::ServerEntry& entry = registry.servers.at({*pool.name, address});
+            entry.listed = true;
+            registry.server_registry->restore(entry.id);
+            entry.server->set_name(server.name.empty() ? address.to_string() : server.name);
+            const bool checked = pool.health.has_value();
+            if (checked && !entry.checked) {
+                entry.server->set_status(health::Status::checking);
+            } else if (!checked && entry.server->status() != health::Status::unchecked) {
+                entry.server->set_status(health::Status::unchecked);
+            }
+            entry.checked = checked;
+        }
+    }
+}
+
 void forget_unlisted(Registry& registry, const config::Model& model)
 {
     for (auto entry = registry.servers.begin(); entry != registry.servers.end(); ++entry) {
@@ -100,7 +111,7 @@ void forget_unlisted(Registry& registry, const config::Model& model)
             std::any_of(pool->servers.begin(), pool->servers.end(), [&](const config::Server& server) {
                 return wire::Endpoint{server.address->address, server.address->port} == entry->first.second;
             });
-        if (!listed && entry->second.listed) {
+        if (!listed) {
             entry->second.listed = false;
             registry.server_registry->retire(entry->second.id);
         }

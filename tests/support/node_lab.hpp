@@ -31,7 +31,7 @@ public:
           world{time(), link_.second(), std::move(world_addresses)}
     {
         std::vector<std::unique_ptr<port::Port>> ports;
-        ports.push_back(std::make_unique<Borrowed>(link_.first()));
+        ports.push_back(std::make_unique<Borrowed>(link_.first(), accepted_macs));
         app::Layout layout = make_layout();
         std::vector<app::CorePools> pools;
         for (std::size_t core = 0; core < layout.cores.size(); ++core) {
@@ -88,6 +88,7 @@ public:
         if (!snapshot) {
             throw std::runtime_error{format(snapshot.error().front())};
         }
+        control::adopt(registry, *loaded.model);
         if (options_.threads) {
             if (!node->publish(std::move(*snapshot), std::chrono::seconds{20})) {
                 throw std::runtime_error{"a core did not take up the snapshot"};
@@ -182,7 +183,7 @@ private:
     /// The node owns its ports; the link owns these: a port that passes everything on.
     class Borrowed final : public port::Port {
     public:
-        explicit Borrowed(port::Port& port) : port_{port} {}
+        Borrowed(port::Port& port, std::set<wire::MacAddress>& accepted) : port_{port}, accepted_{accepted} {}
         [[nodiscard]] std::string_view name() const noexcept override { return port_.name(); }
         [[nodiscard]] wire::MacAddress mac() const noexcept override { return port_.mac(); }
         [[nodiscard]] std::uint16_t mtu() const noexcept override { return port_.mtu(); }
@@ -199,10 +200,11 @@ private:
         [[nodiscard]] bool link_up() const noexcept override { return port_.link_up(); }
         void refresh() noexcept override { port_.refresh(); }
         [[nodiscard]] port::Statistics statistics() const noexcept override { return port_.statistics(); }
-        void accept_mac(const wire::MacAddress& mac) noexcept override { port_.accept_mac(mac); }
+        void accept_mac(const wire::MacAddress& mac) noexcept override { accepted_.insert(mac); }
 
     private:
         port::Port& port_;
+        std::set<wire::MacAddress>& accepted_;
     };
 
     static port::MemoryPortOptions port_options(const char* name, unsigned last, const NodeLabOptions& options,
@@ -249,6 +251,7 @@ public:
     FakeClock clock;
     control::Registry registry;
     config::Model model;
+    std::set<wire::MacAddress> accepted_macs; ///< What the node's port was told to let in
 
 private:
     port::MemoryLink link_;

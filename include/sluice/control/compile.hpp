@@ -17,9 +17,9 @@ struct PortFacts {
     std::uint16_t mtu = 1500;
 };
 
-/// Compiles everything. `previous` (may be null) lets unchanged parts be shared; the registry gains what is new and
-/// loses nothing, so a refused compilation leaves no trace that matters. Fails with every reason: files that cannot be
-/// read, certificates that do not fit.
+/// Compiles everything. `previous` (may be null) lets unchanged parts be shared; the registry gains what is new, and
+/// what is there is not touched, so a compilation that is refused, or not published for another reason, leaves no
+/// trace that matters. Fails with every reason: files that cannot be read, certificates that do not fit.
 [[nodiscard]] Expected<std::unique_ptr<Snapshot>, Diagnostics>
 compile(const config::Model& model, const std::vector<PortFacts>& ports, Registry& registry, const Snapshot* previous);
 
@@ -27,7 +27,12 @@ compile(const config::Model& model, const std::vector<PortFacts>& ports, Registr
 /// names it. Empty: a reload will do.
 [[nodiscard]] Diagnostics needs_restart(const config::Model& running, const config::Model& wanted);
 
-/// Forgets servers that `snapshot` does not list and nobody else holds. After the old generation was retired.
+/// Makes the records of servers follow `model`: their names, and what a health check that came or went means for their
+/// status. Before the snapshot of the model is published, when nothing can refuse it any more; and again whenever a
+/// check has decided, since that may be one that is gone, on a worker that has not taken the snapshot up.
+void adopt(Registry& registry, const config::Model& model);
+
+/// Forgets servers that `model` does not list and nobody else holds. After the old generation was retired.
 void forget_unlisted(Registry& registry, const config::Model& model);
 
 } // namespace sluice::control

@@ -1,5 +1,5 @@
-// Which servers an operator keeps new flows and requests from, since when, until when and why. Kept in a file beside
-// the control socket, so that a drain outlives reloads and restarts. Control thread only.
+// Which servers an operator keeps new flows and requests from, since when, until when and why. Kept in a file, so
+// that a drain outlives reloads and restarts. Control thread only.
 #pragma once
 
 #include <sluice/control/events.hpp>

@@ -37,8 +37,8 @@ struct Registry {
     struct ServerEntry {
         std::shared_ptr<health::Server> server;
         l4::ServerId id;
-        bool listed = true;   ///< The configuration that was compiled last has it
-        bool checked = false; ///< Its pool has a health check
+        bool listed = false;  ///< The configuration that runs has it
+        bool checked = false; ///< Its pool has a health check there
     };
 
     std::map<ServerKey, ServerEntry> servers;
@@ -49,7 +49,7 @@ struct Registry {
     std::shared_ptr<const tls::TicketKeys> process_ticket_keys; ///< For services without ticket key files
     std::size_t workers = 1;
 
-    /// The record of a server, made when it is new.
+    /// The record of a server, made when it is new. One that is there stays as it is: see adopt().
     const ServerEntry& server(const std::string& pool, const std::string& name, const wire::Endpoint& address,
                               bool checked);
     [[nodiscard]] std::uint32_t pool_id(const std::string& name);

@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <set>
 #include <string>
 
 namespace sluice::health {
@@ -30,13 +31,13 @@ enum class Status : std::uint8_t { unchecked, checking, up, down };
 
 class Server {
 public:
-    Server(std::string pool, std::string name, wire::Endpoint address)
-        : pool_{std::move(pool)}, name_{std::move(name)}, address_{address}
+    Server(std::string pool, std::string name, wire::Endpoint address) : pool_{std::move(pool)}, address_{address}
     {
+        set_name(name);
     }
 
     [[nodiscard]] const std::string& pool() const noexcept { return pool_; }
-    [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    [[nodiscard]] const std::string& name() const noexcept { return *name_.load(std::memory_order_acquire); }
     [[nodiscard]] const wire::Endpoint& address() const noexcept
     {
         return address_;
@@ -64,6 +65,8 @@ public:
             std::memory_order_release, std::memory_order_relaxed)) {
         }
     }
+    /// Control. A name of before stays where it is: a core may be reading it.
+    void set_name(const std::string& name) { name_.store(&*names_.insert(name).first, std::memory_order_release); }
     /// Control.
     void set_drained(bool drained) noexcept
     {
@@ -84,7 +87,8 @@ private:
     static constexpr std::uint32_t refuses_new = unhealthy_bit | drained_bit;
 
     std::string pool_;
-    std::string name_;
+    std::set<std::string> names_;
+    std::atomic<const std::string*> name_{nullptr};
     wire::Endpoint address_;
     std::atomic<std::uint32_t> state_{0};
     std::array<ServerCounters, maximum_cores> counters_{};

@@ -23,6 +23,9 @@ protected:
         registry_.server_registry = &servers_;
         registry_.server("web", "", one, false);
         registry_.server("web", "", two, false);
+        for (auto& [key, entry] : registry_.servers) {
+            entry.listed = true;
+        }
         EXPECT_FALSE(drains_.load(path()));
     }
     ~DrainsTest() override { std::filesystem::remove_all(folder_); }

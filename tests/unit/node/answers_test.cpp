@@ -9,7 +9,8 @@ using telemetry::DropReason;
 constexpr const char* answers_config = R"(
 node: test
 ports: [{name: front, device: {vdev: net_null0}, addresses: [192.0.2.11/24]}]
-vrrp: [{name: public, port: front, vrid: 51, priority: 100, addresses: [192.0.2.100]}]
+vrrp:
+  - {name: public, port: front, vrid: 51, priority: 100, addresses: [192.0.2.100]}
 services: [{name: site, listen: 192.0.2.100:80/tcp, proxy: {routes: [{respond: {body: hello}}]}}]
 )";
 
@@ -111,6 +112,73 @@ TEST_F(NodeAnswers, errors_are_limited_and_the_rest_is_counted)
     lab.settle();
     EXPECT_LE(answers.size(), 200U) << "a flood must not be answered packet by packet";
     EXPECT_GT(lab.total(telemetry::Counter::answers_suppressed), 2000U);
+}
+
+TEST(NodeOverload, ring_that_is_full_loses_what_is_new_counts_it_and_established_flows_go_on)
+{
+    NodeLab lab{{},
+                R"(
+node: test
+ports: [{name: front, device: {vdev: net_null0}, addresses: [192.0.2.11/24]}]
+services:
+  - {name: site, listen: 192.0.2.11:80/tcp, proxy: {routes: [{respond: {body: hello}}]}}
+  - {name: echo, listen: 192.0.2.11:7777/udp, forward: {pool: echo}}
+pools: [{name: echo, servers: [{address: 192.0.2.21:7777}]}]
+)",
+                {ip("192.0.2.10"), ip("192.0.2.21")}};
+    std::size_t forwarded = 0;
+    std::size_t handshakes = 0;
+    lab.world.on_frame = [&](Bytes, const wire::ParsedPacket& parsed) {
+        forwarded += parsed.protocol == wire::protocol::udp && parsed.destination == ip("192.0.2.21") ? 1 : 0;
+        handshakes += parsed.protocol == wire::protocol::tcp && (parsed.tcp_flags & wire::tcp_flag::syn) != 0 ? 1 : 0;
+    };
+    const auto datagram = udp_packet({ip("192.0.2.10"), 5555}, {ip("192.0.2.11"), 7777}, bytes_of("x"));
+    EXPECT_TRUE(lab.run_until([&] { return lab.world.knows(ip("192.0.2.11")); }, std::chrono::seconds{1}));
+    lab.world.send_packet(datagram);
+    const auto open = [&](std::uint16_t port) {
+        Segment syn;
+        syn.flags = wire::tcp_flag::syn;
+        lab.world.send_packet(tcp_packet({ip("192.0.2.10"), port}, {ip("192.0.2.11"), 80}, syn));
+    };
+    open(9999);
+    ASSERT_TRUE(lab.run_until([&] { return forwarded == 1 && handshakes == 1; }, std::chrono::seconds{1}))
+        << lab.drops();
+
+    // The worker does not come to its turn.
+    const auto forwarder_turns = [&] {
+        for (int turn = 0; turn < 20; ++turn) {
+            lab.node->cores()[lab.node->first_forwarder_core()]->turn();
+            lab.world.turn();
+        }
+    };
+    constexpr std::uint64_t burst = 3000;
+    for (std::uint16_t number = 0; number < burst; ++number) {
+        open(static_cast<std::uint16_t>(10000 + number));
+        if (number % 100 == 0) {
+            forwarder_turns();
+        }
+    }
+    forwarder_turns();
+    const std::uint64_t lost = lab.total(DropReason::handoff_full);
+    EXPECT_GT(lost, 1000U) << lab.drops();
+    EXPECT_LT(lost, burst - 1000) << lab.drops();
+    lab.world.send_packet(datagram);
+    forwarder_turns();
+    EXPECT_EQ(forwarded, 2U) << "a flow that exists goes on";
+    lab.settle();
+    EXPECT_GE(handshakes, burst - lost) << "what the ring held is served" << lab.drops();
+    EXPECT_EQ(lab.total(DropReason::handoff_full), lost);
+}
+
+TEST(NodePort, lets_frames_for_virtual_macs_in_also_for_instances_that_a_reload_adds)
+{
+    const auto virtual_mac = [](unsigned vrid) { return wire::MacAddress::from(0, 0, 0x5e, 0, 1, vrid); };
+    NodeLab lab{{}, answers_config, {ip("192.0.2.10")}};
+    EXPECT_EQ(lab.accepted_macs, std::set{virtual_mac(51)});
+    std::string text = answers_config;
+    text.insert(text.find("services:"), "  - {name: more, port: front, vrid: 52, addresses: [192.0.2.101]}\n");
+    lab.publish(text);
+    EXPECT_EQ(lab.accepted_macs, (std::set{virtual_mac(51), virtual_mac(52)}));
 }
 
 } // namespace
