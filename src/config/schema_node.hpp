@@ -80,7 +80,8 @@ struct Schema<Track> {
     static constexpr std::tuple fields{
         field("port", &Track::port, "A port; it fails when its link is down or it stops transmitting.").is(Text::name),
         field("pool", &Track::pool, "A pool; it fails when no server is healthy.").is(Text::name),
-        field("weight", &Track::weight, "Added to the priority while it has failed.")
+        field("weight", &Track::weight,
+              "Negative: added to the priority while it has failed; positive: while it works.")
             .between(-254, 254)
             .unset("the instance yields"),
     };

@@ -9,6 +9,9 @@ namespace sluice::config {
 
 namespace {
 
+/// Every port of a proxy is a listener of its own on every worker.
+constexpr int longest_proxy_range = 1024;
+
 std::set<wire::IpAddress> addresses_of_this_node(const Model& model)
 {
     std::set<wire::IpAddress> all;
@@ -84,9 +87,10 @@ void check_proxy_listeners(const Validation& check, const Service& service)
     for (const auto& listen : service.listen) {
         if (listen->transport != Transport::tcp) {
             check.report.error(listen.where, "a proxy listens on tcp", "udp is for `forward`");
-        } else if (listen->first_port != listen->last_port) {
-            check.report.error(listen.where, "a proxy listens on single ports",
-                               "list them one by one; ranges are for `forward`");
+        } else if (listen->last_port - listen->first_port >= longest_proxy_range) {
+            check.report.error(
+                listen.where, "a proxy listens on at most " + std::to_string(longest_proxy_range) + " ports of a range",
+                "longer ranges are for `forward`");
         }
     }
 }
