@@ -6,8 +6,10 @@
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <fmt/chrono.h>
 
 #include <cstdio>
+#include <ctime>
 
 namespace sluice::app {
 
@@ -24,6 +26,8 @@ ExitCode check(const CheckOptions& options)
     if (options.json) {
         boost::json::object answer;
         answer["schema"] = 1;
+        answer["node"] = !loaded.model ? "" : loaded.model->node.empty() ? host.host_name() : loaded.model->node;
+        answer["time"] = fmt::format("{:%FT%T}Z", fmt::gmtime(std::time(nullptr)));
         answer["file"] = options.file;
         answer["valid"] = loaded.model.has_value();
         answer["diagnostics"] = config::to_json(loaded.diagnostics);

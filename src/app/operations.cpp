@@ -132,6 +132,17 @@ std::uint64_t NodeOperations::outcome(proxy::Outcome outcome) const
     return count;
 }
 
+std::uint64_t NodeOperations::refused(http::Reason reason) const
+{
+    std::uint64_t count = 0;
+    for (const auto& core : supervisor_.node_->cores()) {
+        if (core->worker() != nullptr) {
+            count += core->worker()->proxy().reasons().get(reason);
+        }
+    }
+    return count;
+}
+
 std::uint64_t NodeOperations::access_lines_lost() const
 {
     std::uint64_t lost = supervisor_.log_->access_lines_lost();

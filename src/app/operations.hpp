@@ -28,6 +28,7 @@ public:
     [[nodiscard]] const control::Drains& drains() const override;
     [[nodiscard]] const control::ReloadReport* last_reload() const override;
     [[nodiscard]] std::uint64_t outcome(proxy::Outcome outcome) const override;
+    [[nodiscard]] std::uint64_t refused(http::Reason reason) const override;
     [[nodiscard]] std::uint64_t access_lines_lost() const override;
     [[nodiscard]] std::uint64_t log_lines_lost() const override;
     [[nodiscard]] std::string log_problem() const override;

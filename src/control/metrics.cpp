@@ -157,6 +157,11 @@ void write_requests(PrometheusWriter& out, const Operations& node)
         const proxy::OutcomeText& words = proxy::text(outcome);
         out.sample({{"outcome", words.name}, {"side", proxy::to_string(words.side)}}, node.outcome(outcome));
     }
+    out.family("sluice_http_refusals_total", "Messages that a rule of HTTP refused, by rule.", MetricType::counter);
+    for (std::size_t index = 0; index < http::reason_count; ++index) {
+        const auto reason = static_cast<http::Reason>(index);
+        out.sample({{"rule", http::name(reason)}}, node.refused(reason));
+    }
 }
 
 void write_vrrp(PrometheusWriter& out, const Operations& node)

@@ -203,7 +203,7 @@ def test_json_is_one_object_with_every_diagnostic(file):
     assert result.returncode == 3
     assert result.stderr == ""
     answer = json.loads(result.stdout)
-    assert answer["schema"] == 1 and answer["valid"] is False and answer["file"] == path
+    assert answer["schema"] == 1 and answer["valid"] is False and answer["file"] == path and {"node", "time"} <= set(answer)
     errors = [one for one in answer["diagnostics"] if one["severity"] == "error"]
     assert [(one["line"], one["column"]) for one in errors] == [(line, column) for line, column, _ in MISTAKES]
     for (_, _, words), one in zip(MISTAKES, errors):
@@ -214,7 +214,8 @@ def test_json_is_one_object_with_every_diagnostic(file):
 def test_json_of_a_valid_file_with_print_stays_one_object(file):
     path = file(VALID % CALM)
     answer = json.loads(check("--json", path).stdout)
-    assert answer["valid"] is True and answer["diagnostics"] == []
+    assert answer["valid"] is True and answer["diagnostics"] == [] and answer["node"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", answer["time"])
     with_text = json.loads(check("--json", "--print", path).stdout)
     assert with_text["printed"] == check("--print", path).stdout
 

@@ -130,6 +130,8 @@ public:
     [[nodiscard]] virtual const ReloadReport* last_reload() const = 0;
     /// Requests by outcome, all workers together.
     [[nodiscard]] virtual std::uint64_t outcome(proxy::Outcome outcome) const = 0;
+    /// Messages that HTTP's rules refused, all workers together.
+    [[nodiscard]] virtual std::uint64_t refused(http::Reason reason) const = 0;
     /// Lines of the access log that could not be written.
     [[nodiscard]] virtual std::uint64_t access_lines_lost() const = 0;
     /// The same of the main log.
