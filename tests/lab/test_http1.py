@@ -96,6 +96,8 @@ def test_host_reaches_the_origin_as_sent_and_forwarded_fields_are_replaced(site)
 def test_matching_and_the_origin_see_the_same_normalised_path(site):
     responses, _ = exchange(site.client, VIP, 8080, b"GET /a/../%72efused/./x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert responses[0].status == 502  # the route /refused/ was taken
+    exchange(site.client, VIP, 8080, b"GET /a/../%66/./b%2fc?q=%66/.. HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert site.journal()[-1]["line"] == "GET /f/b%2Fc?q=%66/.. HTTP/1.1"
 
 
 def test_websocket_echoes_both_ways_for_long(site):

@@ -110,6 +110,75 @@ def test_json_keys_are_snake_case_everywhere(first):
         check(first.json(verb))
 
 
+# Programs rely on these: a key may be added here, never renamed or removed.
+ANSWER = "schema node time exit_code"
+KEYS = {
+    "status": "version state well started degraded vrrp configuration services pools servers servers_accepting drains events",
+    "version": "version", "config": "file running", "services": "services", "pools": "pools", "servers": "servers", "vrrp": "state vrrp",
+    "ports": "ports", "cores": "cores", "drops": "drops", "neighbours": "neighbours", "certificates": "certificates",
+}
+ITEM_KEYS = {
+    "services": "name kind method tls listen pools pools_ready",
+    "pools": "name balance checked servers accepting up down drained services",
+    "servers": "pool server address weight status accepts_new since reason drain flows_active flows_total requests_total failures_total"
+               " packets_in_total packets_out_total bytes_in_total bytes_out_total",
+    "vrrp": "name group state reason since_seconds port vrid priority configured_priority advert_interval_seconds addresses peer peer_priority"
+            " became_active_total became_backup_total adverts_sent_total adverts_received_total priority_zero_sent_total"
+            " priority_zero_received_total addresses_differ_total other_active_total",
+    "ports": "name link mac mtu_bytes receive_queues transmit_queues packets_received_total bytes_received_total packets_transmitted_total"
+             " bytes_transmitted_total receive_dropped_total transmit_dropped_total copies_total slow_calls_total receive_starved_total",
+    "cores": "core cpu roles since_last_turn_seconds busy_seconds_total turn_p50_microseconds turn_p99_microseconds turn_max_microseconds"
+             " events_discarded_total counters use",
+    "drops": "reason packets_total meaning advice",
+    "neighbours": "port address mac state",
+    "certificates": "service file names subject issuer key not_before not_after remaining_seconds fingerprint",
+}
+USE_KEYS = ("flows flow_capacity client_connections requests upstream_connections upstream_idle tcp_connections tcp_half_open tcp_time_wait"
+            " tcp_buffer_bytes")
+EVENT_KEYS = "schema node time number kind subject from to reason"
+RELOAD_KEYS = "time applied taken_up generation diagnostics"
+CONNECTION_KEYS = {
+    4: "schema node time core layer protocol state client service server local method remaining_seconds",
+    7: "schema node time core layer protocol state local remote side age_seconds smoothed_rtt_seconds retransmission_timeout_seconds"
+       " congestion_window_bytes in_flight_bytes send_queue_bytes receive_queue_bytes send_window_bytes receive_window_bytes"
+       " segment_size_bytes retransmissions_total bytes_sent_total bytes_received_total",
+}
+
+
+def has(found, *keys):
+    missing = set(" ".join(keys).split()) - set(found)
+    assert not missing, missing
+
+
+def test_json_has_every_key_that_was_ever_promised(first):
+    first.ctl("reload")
+    for verb, keys in KEYS.items():
+        has(first.json(verb), ANSWER, keys)
+    for verb, keys in ITEM_KEYS.items():
+        for one in first.json(verb)[verb]:
+            has(one, keys)
+    for core in first.json("cores")["cores"]:
+        if core["use"] is not None:
+            has(core["use"], USE_KEYS)
+    configuration = first.json("status")["configuration"]
+    has(configuration, "file generation live_generations last_reload on_disk")
+    has(configuration["last_reload"], RELOAD_KEYS)
+    has(configuration["on_disk"], "valid differs needs_restart diagnostics")
+    has(first.json("reload"), ANSWER, RELOAD_KEYS)
+    has(first.json("reload", "--plan"), ANSWER, "file applies changes diagnostics")
+    has(first.json("config", "--diff"), ANSWER, "file diff diagnostics")
+    has(first.json("log", "info"), ANSWER, "level")
+    has(first.json("drain", "web/web1", "--for", "1h"), ANSWER, "drained kept")
+    drain = next(one["drain"] for one in first.json("servers")["servers"] if one["drain"])
+    has(drain, "since until by reason")
+    has(first.json("status", check=False), KEYS["status"])
+    has(first.json("undrain", "web/web1"), ANSWER, "undrained kept")
+    refused = first.json("drain", "nowhere", check=False)
+    has(refused, ANSWER, "error hint")
+    for line in first.ctl("--json", "events").stdout.splitlines():
+        has(json.loads(line), EVENT_KEYS)
+
+
 def test_every_drop_reason_says_what_to_do(first):
     for drop in first.json("drops")["drops"]:
         assert drop["meaning"] and drop["advice"] and drop["packets_total"] >= 0
@@ -124,7 +193,9 @@ one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); one.settimeout(2); one.s
     lines = [json.loads(line) for line in first.ctl("--json", "connections").stdout.splitlines()]
     flow = next(line for line in lines if line["layer"] == 4)
     assert flow["service"] == f"{site_lab.VIP}:{site_lab.ECHO_PORT}" and flow["server"] == f"192.0.2.23:{site_lab.ECHO_PORT}"
-    assert any(line["layer"] == 7 for line in lines) and all({"schema", "node", "time"} <= set(line) for line in lines)
+    assert any(line["layer"] == 7 for line in lines)
+    for line in lines:
+        has(line, CONNECTION_KEYS[line["layer"]])
 
 
 def test_events_have_reasons_and_follow_shows_the_next_one(first):
@@ -241,6 +312,57 @@ def test_reload_by_signal_and_without_waiting(first, file):
     first.process.signal(signal.SIGHUP)
     lab.wait_until(lambda: first.json("status")["configuration"]["generation"] > before, 5, "the reload")
     assert first.ctl("reload", "--no-wait").returncode == 0
+
+
+def counters(node):
+    """Everything that counts, as (where, which): value."""
+    found = {}
+    for line in page(node, "/metrics")[1].splitlines():
+        name, _, value = line.rpartition(" ")
+        if not line.startswith("#") and name.split("{")[0].endswith(("_total", "_count", "_bucket", "_sum")):
+            found[name] = float(value)
+    for verb, key in (("servers", "server"), ("vrrp", "name"), ("ports", "name")):
+        for one in node.json(verb)[verb]:
+            found.update({f"{verb} {one[key]} {name}": value for name, value in one.items() if name.endswith("_total")})
+    return found
+
+
+def test_counters_survive_a_reload_that_changes_everything_about_them(site, first, file):
+    fetch(site, count=4)
+    before = counters(first)
+    assert before['sluice_vrrp_adverts_sent_total{instance="public"}'] > 0 and before["servers web1 requests_total"] > 0
+    write(first, file.replace("priority: 200", "priority: 201").replace("name: web1}", "name: web1, weight: 3}")
+          .replace("interval: 200ms", "interval: 300ms").replace("routes: [{pool: web}]", "routes: [{match: {path: {exact: /no}}, respond: {}}, {pool: web}]"))
+    changes = {(one["what"], one["name"]) for one in first.json("reload", "--plan")["changes"]}
+    assert {("vrrp", "public"), ("pool", "web"), ("service", "site")} <= changes
+    assert first.json("reload")["applied"]
+    after = counters(first)
+    assert before.keys() <= after.keys() and {name: (before[name], after[name]) for name in before if after[name] < before[name]} == {}
+
+
+def test_certificate_that_was_replaced_is_served_after_a_reload_of_the_same_file(site, first):
+    def served():
+        pem = site.client.run("sh", "-c", f"echo | openssl s_client -connect {site_lab.VIP}:443 -servername site.example 2>/dev/null").stdout
+        return pem[pem.index("-----BEGIN"):pem.index("-----END")]
+    old = [site.files[name] for name in ("site.crt", "site.key")]
+    before = served(), first.json("certificates")["certificates"][0]["fingerprint"]
+    kept = site.client.connect(site_lab.VIP, 80)
+    try:
+        for name, text in zip(("site.crt", "site.key"), site.lab.certificate("site.example", "*.site.example")):
+            first.write(name, text)
+        assert served() == before[0], "not before the reload"
+        first.ctl("reload")
+        assert served() != before[0] and first.json("certificates")["certificates"][0]["fingerprint"] != before[1]
+        kept.sendall(b"GET / HTTP/1.1\r\nHost: site.example\r\n\r\n")
+        assert kept.recv(4096).startswith(b"HTTP/1.1 200 ")
+        first.write("site.key", "no key at all")
+        refused = first.json("reload", check=False)
+        assert not refused["applied"] and "site.key" in refused["diagnostics"][0]["message"]
+    finally:
+        kept.close()
+        for name, text in zip(("site.crt", "site.key"), old):
+            first.write(name, text)
+        first.ctl("reload")
 
 
 # ---- Drain
@@ -375,12 +497,16 @@ def test_metrics_are_well_formed_and_count_what_happened(site, first):
 
 
 def test_documentation_names_every_metric_and_every_verb(first):
+    first.ctl("reload")  # some metrics are about the last one
     with open(os.path.join(lab.ROOT, "docs", "metrics.md")) as metrics, open(os.path.join(lab.ROOT, "docs", "counters.md")) as counters:
         documented, counter_page = metrics.read(), counters.read()
     for line in page(first, "/metrics")[1].splitlines():
         if line.startswith("# TYPE "):
             name = line.split()[2]
             assert f"`{name}`" in documented or name.removeprefix("sluice_").removesuffix("_total") in counter_page, name
+    exported = page(first, "/metrics")[1]
+    for name in re.findall(r"^\| `(sluice_\w+)`", documented, re.M):
+        assert f"# TYPE {name} " in exported, f"{name} is documented, and programs rely on it"
     with open(os.path.join(lab.ROOT, "docs", "sluicectl.md")) as text:
         verbs = text.read()
     for verb in re.findall(r"^  ([a-z]+) ", first.ctl("--help").stdout, re.M):
@@ -407,6 +533,17 @@ def test_access_log_has_a_line_per_request_and_is_reopened_by_usr1(site, first):
     lab.wait_until(lambda: os.path.exists(os.path.join(first.folder, "access.log"))
                    and any("?second" in json.dumps(line) for line in access_lines(first)), 5, "the line in the new file")
     assert not any("?second" in json.dumps(line) for line in access_lines(first, "access.log.1"))
+
+
+def test_refused_request_is_counted_and_logged_with_its_rule(site, first):
+    def refusals():
+        return int(re.search(r'^sluice_http_refusals_total\{rule="content_length_with_transfer_encoding"\} (\d+)$', page(first, "/metrics")[1], re.M).group(1))
+    before = refusals()
+    with site.client.connect(site_lab.VIP, 80) as one:
+        one.sendall(b"POST /both HTTP/1.1\r\nHost: site.example\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+        assert one.recv(4096).startswith(b"HTTP/1.1 400 ")
+    assert refusals() == before + 1
+    lab.wait_until(lambda: any(line.get("rule") == "content_length_with_transfer_encoding" for line in access_lines(first)), 5, "its line")
 
 
 def test_log_level_changes_at_once(first, file):

@@ -1,7 +1,6 @@
-#include <control/plan.hpp>
+#include "model_of.hpp"
 
-#include <sluice/config/files.hpp>
-#include <sluice/config/load.hpp>
+#include <control/plan.hpp>
 
 #include <gmock/gmock.h>
 
@@ -19,22 +18,6 @@ services:
 pools:
   - {name: web, servers: [{address: 192.0.2.21:80}, {address: 192.0.2.22:80}]}
 )";
-
-config::Model model_of(std::string text)
-{
-    config::MemoryFiles files;
-    files.add("/c.yaml", std::move(text));
-    config::Options options;
-    options.files = &files;
-    config::Loaded loaded = config::load("/c.yaml", options);
-    EXPECT_TRUE(loaded.model) << (loaded.diagnostics.empty() ? "" : format(loaded.diagnostics.front()));
-    return *loaded.model;
-}
-
-std::string replaced(std::string text, const std::string& from, const std::string& to)
-{
-    return text.replace(text.find(from), from.size(), to);
-}
 
 TEST(Plan, SameFile_ChangesNothing) { EXPECT_THAT(plan_changes(model_of(base), model_of(base)), IsEmpty()); }
 
