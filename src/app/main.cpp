@@ -8,6 +8,14 @@
 #include <cstdio>
 #include <exception>
 
+#ifdef SLUICE_JEMALLOC
+/// What a crowd of connections has held goes back to the system, by a thread of the allocator's own: docs/adr/0007.
+extern "C" {
+extern const char* malloc_conf;
+const char* malloc_conf = "background_thread:true,dirty_decay_ms:5000,muzzy_decay_ms:0";
+}
+#endif
+
 namespace {
 
 using sluice::app::ExitCode;

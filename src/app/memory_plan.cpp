@@ -30,17 +30,19 @@ MemoryPlan plan_memory(const MemoryRequest& request) noexcept
                                                 request.cores * (reserve_buffers + least_data_buffers));
     plan.least_bytes = fixed + request.cores * least_state_bytes;
 
-    // A quarter for packets on their way out, a quarter for flows, half for connections.
+    // A quarter for packets on their way out, as far as more of them help; a quarter of what remains for flows, the rest
+    // for connections and what they hold.
     const std::uint64_t rest = request.total_bytes > fixed ? request.total_bytes - fixed : 0;
     plan.data_buffers_per_core = std::clamp<std::size_t>(least_data_buffers + rest / 4 / buffer_bytes / request.cores,
                                                          least_data_buffers, most_data_buffers);
     plan.packet_bytes = buffer_bytes * (request.receive_queues * receive_buffers +
                                         request.cores * (reserve_buffers + plan.data_buffers_per_core));
-    plan.flows_per_forwarder = std::max<std::uint64_t>(rest / 4 / flow_bytes / request.forwarders, 1024);
-    const std::uint64_t worker = rest / 2 / request.workers;
-    plan.connections_per_worker = std::max<std::uint64_t>(worker / 4 / connection_bytes, 1024);
-    plan.tcp_buffer_bytes_per_worker = std::max<std::uint64_t>(worker / 2, 8ULL << 20U);
-    plan.proxy_blocks_per_worker = std::max<std::uint64_t>(worker / 8 / block_bytes, 256);
+    const std::uint64_t state = request.total_bytes > plan.packet_bytes ? request.total_bytes - plan.packet_bytes : 0;
+    plan.flows_per_forwarder = std::max<std::uint64_t>(state / 4 / flow_bytes / request.forwarders, 1024);
+    const std::uint64_t worker = state / 4 * 3 / request.workers;
+    plan.connections_per_worker = std::max<std::uint64_t>(worker / 8 * 3 / connection_bytes, 1024);
+    plan.tcp_buffer_bytes_per_worker = std::max<std::uint64_t>(worker / 8 * 3, 6ULL << 20U);
+    plan.proxy_blocks_per_worker = std::max<std::uint64_t>(worker / 8 / block_bytes, 128);
     plan.tls_blocks_per_worker = std::max<std::uint64_t>(worker / 8 / block_bytes, 128);
     return plan;
 }

@@ -2,6 +2,8 @@
 
 #include <sluice/http/http2.hpp>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/error.hpp>
 
 #include <new>
@@ -45,23 +47,40 @@ constexpr Duration linger = std::chrono::seconds{2};
 /// What a client sent before it could see the end of its connection is here by then. Who asks more often than this
 /// never sees a connection end without an answer.
 constexpr Duration request_patience = std::chrono::seconds{1};
+/// Idle for that long, a connection gives up its coroutines: to start them again is nothing beside such a pause.
+constexpr Duration park_after = std::chrono::seconds{1};
 
 } // namespace
 
 ClientConnection::ClientConnection(Core& core_of_worker, ServiceRef service_of_listener, tcp::Stream stream)
-    : core{core_of_worker}, service{std::move(service_of_listener)}, transport{make_transport(std::move(stream),
-                                                                                              (*service->plan())->tls,
-                                                                                              core.parts)},
-      input{transport, core.blocks}, client{transport.tcp().remote_endpoint()}, local{transport.tcp().local_endpoint()}
+    : Task{&ClientConnection::on_resume}, core{core_of_worker}, service{std::move(service_of_listener)},
+      transport{make_transport(std::move(stream), (*service->plan())->tls, core.parts)}, input{transport, core.blocks},
+      client{transport.tcp().remote_endpoint()}, local{transport.tcp().local_endpoint()}
 {
+    ++core.clients;
 }
 
-ClientConnection::~ClientConnection() { core.leaving -= leaving_ ? 1 : 0; }
-
-tcp::Awaitable<void> ClientConnection::run(std::unique_ptr<ClientConnection> self)
+ClientConnection::~ClientConnection()
 {
+    --core.clients;
+    core.leaving -= leaving_ ? 1 : 0;
+}
+
+void ClientConnection::start(std::unique_ptr<ClientConnection>&& connection)
+{
+    boost::asio::co_spawn(connection->core.parts.loop.get_executor(), run(connection.get()), boost::asio::detached);
+    static_cast<void>(connection.release());
+}
+
+tcp::Awaitable<void> ClientConnection::run(ClientConnection* connection)
+{
+    std::unique_ptr<ClientConnection> self{connection};
     try {
-        co_await self->serve();
+        const bool parks = co_await self->serve();
+        if (parks) {
+            self.release()->park();
+            co_return;
+        }
     } catch (const std::bad_alloc&) {
         // The one boundary for memory that ran out under a connection: it dies, the others go on.
         self->core.parts.counters.count(telemetry::Counter::proxy_memory);
@@ -71,22 +90,69 @@ tcp::Awaitable<void> ClientConnection::run(std::unique_ptr<ClientConnection> sel
     co_await self->input.stopped();
 }
 
-tcp::Awaitable<void> ClientConnection::serve()
+void ClientConnection::park() noexcept
 {
-    if (transport.secure() != nullptr) {
-        const bool secured = co_await handshake();
-        if (!secured) {
-            co_return;
+    parked_ = true;
+    ++core.parked;
+    input.deadline().expires_at(ending() ? std::min(idle_until_, request_due_) : idle_until_);
+    input.watch(this);
+}
+
+void ClientConnection::resume() noexcept
+{
+    if (std::exchange(parked_, false)) {
+        --core.parked;
+        input.watch(nullptr);
+        core.parts.loop.post(*this);
+    }
+}
+
+void ClientConnection::on_resume(tcp::Task* task, bool run)
+{
+    auto* const self = static_cast<ClientConnection*>(task);
+    std::unique_ptr<ClientConnection> owner{self};
+    if (!run) {
+        return;
+    }
+    try {
+        start(std::move(owner));
+    } catch (const std::bad_alloc&) {
+        // Without memory for its coroutine it ends as soon as there is some.
+        self->core.parts.counters.count(telemetry::Counter::proxy_memory);
+        self->transport.abort();
+        self->core.parts.loop.post(*self);
+        static_cast<void>(owner.release());
+    }
+}
+
+tcp::Awaitable<bool> ClientConnection::serve()
+{
+    if (stage_ == Stage::handshake) {
+        if (transport.secure() != nullptr) {
+            const bool secured = co_await handshake();
+            if (!secured) {
+                co_return false;
+            }
+        }
+        begin_idle();
+        stage_ = Stage::preface;
+    }
+    if (stage_ == Stage::preface) {
+        const Idle idle = co_await read_preface();
+        if (idle == Idle::park) {
+            co_return true;
         }
     }
-    const bool http2 = co_await speaks_http2();
-    if (http2) {
+    if (stage_ == Stage::http2) {
         co_await serve_http2(*this);
-    } else {
-        co_await serve_http1(*this);
+    } else if (stage_ == Stage::http1) {
+        const bool parks = co_await serve_http1(*this);
+        if (parks) {
+            co_return true;
+        }
     }
     if (!transport.tcp().is_open() || input.ended()) {
-        co_return;
+        co_return false;
     }
     // Closing with unread data would reset the connection and could destroy our last response at the client
     // (RFC 9112 section 9.6): say that we are done, then read on for a moment.
@@ -96,6 +162,7 @@ tcp::Awaitable<void> ClientConnection::serve()
         input.consume(input.data().size());
         co_await input.more();
     }
+    co_return false;
 }
 
 tcp::Awaitable<bool> ClientConnection::handshake()
@@ -137,33 +204,51 @@ tcp::Awaitable<void> ClientConnection::refuse_clear_text()
     }
 }
 
-tcp::Awaitable<bool> ClientConnection::speaks_http2()
+/// Moves on to the stage of the protocol that the client speaks, unless there is nothing to go on with.
+tcp::Awaitable<ClientConnection::Idle> ClientConnection::read_preface()
 {
-    if (Transport::Secure* secure = transport.secure()) {
-        co_return secure->alpn() == "h2";
-    }
     using http::http2::Preface;
-    const TimePoint idle_until = time_after(core.parts.loop.now(), (*service->plan())->timeouts.keepalive);
-    bool first = true;
-    for (;;) {
-        const Preface preface = http::http2::detect_preface(input.data());
-        if (preface != Preface::undecided || input.ended() || input.deadline().expired() ||
-            (may_go() && input.data().empty())) {
-            input.deadline().expires_at(never);
-            co_return preface == Preface::http2;
+    Preface preface = Preface::undecided;
+    if (Transport::Secure* secure = transport.secure()) {
+        preface = secure->alpn() == "h2" ? Preface::http2 : Preface::other;
+    } else {
+        const Idle idle = co_await wait_for_request();
+        if (idle != Idle::data) {
+            co_return idle;
         }
-        if (input.data().empty()) {
-            expect_request(idle_until);
-        } else if (std::exchange(first, false)) {
-            input.deadline().expires_after((*service->plan())->timeouts.header);
+        input.deadline().expires_after((*service->plan())->timeouts.header);
+        preface = http::http2::detect_preface(input.data());
+        while (preface == Preface::undecided && !input.ended() && !input.deadline().expired()) {
+            co_await input.more();
+            preface = http::http2::detect_preface(input.data());
         }
-        co_await input.more();
+        input.deadline().expires_at(never);
     }
+    stage_ = preface == Preface::http2 ? Stage::http2 : Stage::http1;
+    co_return Idle::data;
 }
 
-void ClientConnection::expect_request(TimePoint idle_until) noexcept
+void ClientConnection::begin_idle() noexcept
 {
-    input.deadline().expires_at(ending() ? std::min(idle_until, request_due_) : idle_until);
+    idle_until_ = time_after(core.parts.loop.now(), (*service->plan())->timeouts.keepalive);
+}
+
+tcp::Awaitable<ClientConnection::Idle> ClientConnection::wait_for_request()
+{
+    const tcp::Loop& loop = core.parts.loop;
+    const TimePoint park_at = loop.now() + park_after;
+    while (input.data().empty()) {
+        if (input.ended() || loop.now() >= idle_until_ || may_go()) {
+            co_return Idle::over;
+        }
+        if (loop.now() >= park_at) {
+            co_return Idle::park;
+        }
+        const TimePoint until = std::min(idle_until_, park_at);
+        input.deadline().expires_at(ending() ? std::min(until, request_due_) : until);
+        co_await input.more();
+    }
+    co_return Idle::data;
 }
 
 bool ClientConnection::may_go() const noexcept { return ending() && core.parts.loop.now() >= request_due_; }

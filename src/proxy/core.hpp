@@ -68,6 +68,8 @@ struct Core {
     Pools pools;
     http::ReasonCounters reasons;
     OutcomeCounters outcomes;
+    std::size_t clients = 0; ///< Their connections
+    std::size_t parked = 0;  ///< Those among them that hold no coroutine
     std::size_t requests = 0;
     std::size_t plans_held = 0;
     std::size_t leaving = 0; ///< Connections that a drain met

@@ -86,23 +86,19 @@ tcp::Awaitable<bool> serve_requests(ClientConnection& connection)
 
 } // namespace
 
-tcp::Awaitable<void> serve_http1(ClientConnection& connection)
+tcp::Awaitable<bool> serve_http1(ClientConnection& connection)
 {
     const IdleWatch watch{connection};
-    Input& input = connection.input;
     for (;;) {
-        const tcp::Loop& loop = connection.core.parts.loop;
-        const TimePoint idle_until = time_after(loop.now(), (*connection.service->plan())->timeouts.keepalive);
-        while (input.data().empty()) {
-            if (input.ended() || loop.now() >= idle_until || connection.may_go()) {
-                co_return;
-            }
-            connection.expect_request(idle_until);
-            co_await input.more();
+        const ClientConnection::Idle idle = co_await connection.wait_for_request();
+        if (idle != ClientConnection::Idle::data) {
+            co_return idle == ClientConnection::Idle::park;
         }
-        if (!co_await serve_requests(connection)) {
-            co_return;
+        const bool goes_on = co_await serve_requests(connection);
+        if (!goes_on) {
+            co_return false;
         }
+        connection.begin_idle();
     }
 }
 

@@ -74,6 +74,8 @@ public:
     class Watcher {
     public:
         virtual void input_changed() noexcept = 0;
+        /// Called when the deadline passes, or wake() is called, while nobody is awaiting more().
+        virtual void input_woken() noexcept {}
 
     protected:
         ~Watcher() = default;
@@ -99,6 +101,9 @@ public:
     {
         changed_.notify();
         woken_ = true;
+        if (!awaited_ && watcher_ != nullptr) {
+            watcher_->input_woken();
+        }
     }
 
     /// A read is outstanding: this must not be destroyed.

@@ -2,9 +2,6 @@
 
 #include <proxy/client_connection.hpp>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
 #include <algorithm>
 #include <map>
 #include <string>
@@ -21,7 +18,6 @@ struct Worker::State {
     std::map<std::string, ServiceRef> services;
     std::map<wire::Endpoint, ServiceRef> listeners;
     ClientList clients;
-    std::size_t client_count = 0;
 };
 
 PlanRef Worker::State::hold(const std::shared_ptr<const ServicePlan>& plan)
@@ -31,7 +27,7 @@ PlanRef Worker::State::hold(const std::shared_ptr<const ServicePlan>& plan)
 
 void Worker::State::accept(const ServiceRef& service, tcp::Stream stream)
 {
-    if (client_count >= core.options.connection_limit) {
+    if (core.clients >= core.options.connection_limit) {
         core.parts.counters.count(telemetry::Counter::connections_refused);
         stream.abort();
         return;
@@ -39,12 +35,10 @@ void Worker::State::accept(const ServiceRef& service, tcp::Stream stream)
     core.parts.counters.count(telemetry::Counter::connections_accepted);
     auto connection = std::make_unique<ClientConnection>(core, service, std::move(stream));
     clients.push_back(*connection);
-    ++client_count;
     if (core.draining) {
         connection->serve_once();
     }
-    boost::asio::co_spawn(core.parts.loop.get_executor(), ClientConnection::run(std::move(connection)),
-                          [this](const std::exception_ptr&) { --client_count; });
+    ClientConnection::start(std::move(connection));
 }
 
 Worker::Worker(const WorkerParts& parts, const WorkerOptions& options) : state_{std::make_unique<State>(parts, options)}
@@ -160,7 +154,7 @@ void Worker::abort_all() noexcept
 WorkerUsage Worker::usage() const noexcept
 {
     const Core& core = state_->core;
-    return {state_->client_count,  core.leaving,       core.requests,  core.upstreams.connections(),
+    return {core.clients,          core.parked,        core.leaving,   core.requests, core.upstreams.connections(),
             core.upstreams.idle(), core.blocks.lent(), core.plans_held};
 }
 

@@ -55,7 +55,8 @@ Loop::~Loop()
     shutdown();
     destroy();
     discard();
-    for (FreeBlock* block : free_) {
+    for (const FreeList& list : free_) {
+        FreeBlock* block = list.first;
         while (block != nullptr) {
             FreeBlock* const next = block->next;
             ::operator delete(block);
@@ -106,8 +107,10 @@ void* Loop::allocate(std::size_t size)
     if (!recycle || index >= block_classes) {
         return ::operator new(size);
     }
-    if (FreeBlock* block = free_[index]) {
-        free_[index] = block->next;
+    FreeList& list = free_[index];
+    if (FreeBlock* block = list.first) {
+        list.first = block->next;
+        list.bytes -= smallest_block << index;
         return block;
     }
     return ::operator new(smallest_block << index);
@@ -116,11 +119,22 @@ void* Loop::allocate(std::size_t size)
 void Loop::deallocate(void* memory, std::size_t size) noexcept
 {
     const std::size_t index = class_of(size, smallest_block);
-    if (!recycle || index >= block_classes) {
+    if (!recycle || index >= block_classes || free_[index].bytes >= cached_limit) {
         ::operator delete(memory);
         return;
     }
-    free_[index] = new (memory) FreeBlock{free_[index]};
+    FreeList& list = free_[index];
+    list.first = new (memory) FreeBlock{list.first};
+    list.bytes += smallest_block << index;
+}
+
+std::size_t Loop::cached_bytes() const noexcept
+{
+    std::size_t bytes = 0;
+    for (const FreeList& list : free_) {
+        bytes += list.bytes;
+    }
+    return bytes;
 }
 
 } // namespace sluice::tcp

@@ -48,6 +48,7 @@ struct WorkerParts {
 
 struct WorkerUsage {
     std::size_t client_connections = 0;
+    std::size_t parked = 0;   ///< Those among them that are idle and hold no coroutine
     std::size_t leaving = 0;  ///< Those among them that a drain met
     std::size_t requests = 0; ///< In progress, tunnels included
     std::size_t upstream_connections = 0;

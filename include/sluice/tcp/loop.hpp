@@ -83,9 +83,13 @@ public:
         tail_ = &task;
     }
 
-    /// Memory of handlers, recycled by size class. `size` given back must be the one asked for.
+    /// Memory of handlers, recycled by size class as far as cached_limit of each. `size` given back must be the one
+    /// asked for.
     [[nodiscard]] void* allocate(std::size_t size);
     void deallocate(void* memory, std::size_t size) noexcept;
+    /// Kept for the next handlers of a class, not more: what a crowd has needed goes back when it has gone.
+    static constexpr std::size_t cached_limit = 256 * 1024;
+    [[nodiscard]] std::size_t cached_bytes() const noexcept;
 
 private:
     struct FreeBlock {
@@ -100,7 +104,11 @@ private:
     TimePoint now_;
     Task* head_ = nullptr;
     Task* tail_ = nullptr;
-    std::array<FreeBlock*, block_classes> free_{};
+    struct FreeList {
+        FreeBlock* first = nullptr;
+        std::size_t bytes = 0;
+    };
+    std::array<FreeList, block_classes> free_{};
     struct Frames;
     std::unique_ptr<Frames> frames_;
     TimerWheel timers_;

@@ -17,11 +17,13 @@ struct Options {
     wire::IpAddress node = wire::IpAddress::v4(0x0a000001);
     std::uint32_t flows = 1024;
     std::uint32_t connections = 64;
-    double rate = 0; ///< Packets per second; 0: as many as go
+    double rate = 0;           ///< Packets (or requests) per second; 0: as many as go
+    double open_rate = 50'000; ///< Connections that are opened per second
     double warm_up_seconds = 1;
     double seconds = 3;
     double every_seconds = 1; ///< Between two echoes
-    bool resolve = true;      ///< Ask for the node's MAC address first
+    bool tls = false;
+    bool resolve = true; ///< Ask for the node's MAC address first
 };
 
 using SteadyClock = std::chrono::steady_clock;
@@ -87,5 +89,7 @@ std::size_t Wire::receive(Handler&& handler)
 int run_udp(Wire& wire, const Options& options);
 int run_http(Wire& wire, const Options& options);
 int run_echo(Wire& wire, const Options& options);
+int run_connections(Wire& wire, const Options& options);
+int run_secure_connections(Wire& wire, const Options& options);
 
 } // namespace sluice::bench

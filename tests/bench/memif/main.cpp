@@ -1,4 +1,4 @@
-// memif_generator udp|http|echo: traffic at one end of a memif wire. Prints JSON.
+// memif_generator udp|http|echo|connections: traffic at one end of a memif wire. Prints JSON.
 #include "generator.hpp"
 
 #include <sluice/app/machine.hpp>
@@ -19,14 +19,18 @@ int main(int count, char** words)
     program.add_option("--core", core);
     program.add_option("--flows", options.flows);
     program.add_option("--connections", options.connections);
-    program.add_option("--rate", options.rate, "Packets per second");
+    program.add_option("--rate", options.rate, "Packets or requests per second");
+    program.add_option("--open-rate", options.open_rate, "Connections opened per second");
     program.add_option("--warm-up", options.warm_up_seconds);
     program.add_option("--seconds", options.seconds);
     program.add_option("--every", options.every_seconds, "Seconds between two echoes");
+    program.add_flag("--tls", options.tls, "Connections are TLS sessions");
     program.add_flag("!--no-resolve", options.resolve, "The other end has no addresses");
     const CLI::App* const udp = program.add_subcommand("udp", "64-byte packets")->fallthrough();
     program.add_subcommand("http", "HTTP/1.1 keep-alive, clients and origin")->fallthrough();
     const CLI::App* const echo = program.add_subcommand("echo", "ICMP echoes, one at a time")->fallthrough();
+    const CLI::App* const connections =
+        program.add_subcommand("connections", "Open many connections and hold them")->fallthrough();
     CLI11_PARSE(program, count, words);
     app::MachineOptions machine_options;
     machine_options.hugepages = app::HugePageUse::automatic;
@@ -46,6 +50,9 @@ int main(int count, char** words)
     }
     if (*echo) {
         return bench::run_echo(wire, options);
+    }
+    if (*connections) {
+        return options.tls ? bench::run_secure_connections(wire, options) : bench::run_connections(wire, options);
     }
     return *udp ? bench::run_udp(wire, options) : bench::run_http(wire, options);
 }

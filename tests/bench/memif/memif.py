@@ -3,6 +3,7 @@
 
 memif.py l4     packets/s of layer 4 NAT (fullnat) and of testpmd's macswap, in interleaved pairs
 memif.py http   requests/s and cycles per request of one worker core
+memif.py connections   what an open connection costs in memory, and how fast a node answers that holds a million of them
 
 The device under test runs on the first allowed core, the generator on the second.
 """
@@ -21,21 +22,25 @@ sys.path.insert(0, os.path.join(HERE, "..", "..", "lab"))
 from lab import SLUICE, SLUICECTL  # noqa: E402
 
 GENERATOR = os.path.join(os.path.dirname(SLUICE), "tests", "bench", "memif", "memif_generator")
+LATER = 15  # seconds after the end; the allocator gives back within ten
 CORES = sorted(os.sched_getaffinity(0))
 UNDER_TEST, GENERATING = CORES[0], CORES[-1]
 
 NODE = """
 cpu: {forwarders: [%d], workers: [%d], idle: poll}
-memory: {hugepages: auto, size: 512MiB}
+memory: {hugepages: auto, size: %s}
 ports: [{name: wire, device: {vdev: "%s"}, addresses: [10.0.0.1/8]}]
 services:
   - {name: datagrams, listen: 10.0.0.1:53/udp, forward: {method: fullnat, pool: resolvers}}
-  - {name: site, listen: 10.0.0.1:80/tcp, proxy: {routes: [{pool: web}]}}
+  - {name: site, listen: 10.0.0.1:80/tcp, proxy: {timeouts: {keepalive: 1h}, routes: [{pool: web}]}}
 pools:
   - {name: resolvers, balance: rr, servers: [{address: 10.2.0.1:53}, {address: 10.2.0.2:53}, {address: 10.2.0.3:53}, {address: 10.2.0.4:53}]}
   - {name: web, servers: [{address: 10.0.0.2:8080}]}
 control: {socket: "%s"}
 """
+SECURE = """
+  - {name: secure, listen: 10.0.0.1:443/tcp, proxy: {tls: {certificates: [{cert: site.crt, key: site.key}]}, timeouts: {keepalive: 1h}, routes: [{pool: web}]}}
+pools:"""
 
 
 def device(folder, role):
@@ -74,10 +79,17 @@ class Program:
             time.sleep(0.05)
 
 
-def start_sluice(folder):
+def start_sluice(folder, memory="512MiB", secure=False):
     path = os.path.join(folder, "sluice.yaml")
+    node = NODE
+    if secure:
+        node = NODE.replace("\npools:", SECURE)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                        "/CN=bench.example.org", "-keyout", os.path.join(folder, "site.key"), "-out", os.path.join(folder, "site.crt")],
+                       check=True, capture_output=True)
+        os.chmod(os.path.join(folder, "site.key"), 0o600)
     with open(path, "w") as file:
-        file.write(NODE % (UNDER_TEST, UNDER_TEST, device(folder, "server"), os.path.join(folder, "control.sock")))
+        file.write(node % (UNDER_TEST, UNDER_TEST, memory, device(folder, "server"), os.path.join(folder, "control.sock")))
     return Program(folder, "sluice", [SLUICE, "run", "--config", path])
 
 
@@ -153,13 +165,57 @@ def http(options):
     print(f"| Sluice, one core | {rate:,.0f} | {cycles:,.0f} | {cycles / runs[0]['tsc_hz'] * 1e6:.2f} | {refused:.2%} |\n")
 
 
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS:"))
+
+
+def connections(options):
+    with tempfile.TemporaryDirectory(prefix="memif") as folder, start_sluice(folder, options.memory, options.tls) as program:
+        program.wait_for(" running: ")
+        command = generator(folder, "connections", "--connections", str(options.count), "--open-rate", str(options.open_rate),
+                            "--rate", str(options.rate), "--seconds", str(max(options.seconds, 10)), *(["--tls"] if options.tls else []))
+        before = resident_bytes(program.popen.pid)
+        phases, memory = [], []
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as traffic:
+            for _ in range(3):
+                line = traffic.stdout.readline()
+                if not line:
+                    raise RuntimeError("the generator gave up\n" + program.output())
+                phases.append(json.loads(line))
+                memory.append(resident_bytes(program.popen.pid) - before)
+                if len(phases) == 3:
+                    time.sleep(LATER)
+                    phases.append(dict(phases[-1], phase=f"{LATER} s later", seconds=LATER))
+                    memory.append(resident_bytes(program.popen.pid) - before)
+                traffic.stdin.write("\n")
+                traffic.stdin.flush()
+        print(f"| phase | open | seconds | requests | p50 us | p99 us | max us | resident MiB | bytes/connection |\n|---|---|---|---|---|---|---|---|---|")
+        for phase, extra in zip(phases, memory):
+            each = f"{extra / phase['open']:,.0f}" if phase["open"] else ""
+            print(f"| {phase['phase']} | {phase['open']:,} | {phase['seconds']:.1f} | {phase['answered']:,} | {phase['p50_us']:,} | {phase['p99_us']:,} "
+                  f"| {phase['max_us']:,} | {extra / 2**20:,.0f} | {each} |")
+        last = phases[-1]
+        if options.tls:
+            print(f"\nFailures {last['failures']}.\n")
+        else:
+            print(f"\nSent again {last['sent_again']}, resets {last['resets']}, closed by the node {last['closed_by_node']}.\n")
+        if traffic.returncode != 0:
+            raise RuntimeError("connections were lost, or did not close")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["l4", "http", "all"], nargs="?", default="all")
+    parser.add_argument("what", choices=["l4", "http", "connections", "all"], nargs="?", default="all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--flows", type=int, default=1024)
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--count", type=int, default=1_000_000, help="connections that are held open")
+    parser.add_argument("--open-rate", type=int, default=50_000, help="connections opened per second")
+    parser.add_argument("--rate", type=int, default=5_000, help="requests per second over random ones of them")
+    parser.add_argument("--tls", action="store_true", help="connections are TLS sessions")
+    parser.add_argument("--memory", default="9GiB", help="memory.size of the node that holds them")
     options = parser.parse_args()
     if len(CORES) < 2:
         print("needs two cores", file=sys.stderr)
@@ -168,6 +224,8 @@ def main():
         l4(options)
     if options.what in ("http", "all"):
         http(options)
+    if options.what == "connections":
+        connections(options)
     return 0
 
 

@@ -1,0 +1,53 @@
+// How `memory.size` is divided: never more than there is, never less than a node needs, and large sizes buy
+// connections.
+#include <app/memory_plan.hpp>
+
+#include <gtest/gtest.h>
+
+namespace sluice::app {
+namespace {
+
+constexpr std::uint64_t mebibyte = 1ULL << 20U;
+
+/// What the plan hands out, as its parts are used.
+std::uint64_t bytes_of(const MemoryPlan& plan, const MemoryRequest& request)
+{
+    return plan.packet_bytes + plan.flows_per_forwarder * 160 * request.forwarders +
+           (plan.connections_per_worker * 2560 + plan.tcp_buffer_bytes_per_worker +
+            (plan.proxy_blocks_per_worker + plan.tls_blocks_per_worker) * 16384) *
+               request.workers;
+}
+
+TEST(MemoryPlan, hands_out_nearly_all_and_not_a_byte_more)
+{
+    for (const std::uint64_t size : {256 * mebibyte, 512 * mebibyte, 4096 * mebibyte, 65536 * mebibyte}) {
+        for (const std::size_t cores : {1U, 2U, 8U}) {
+            const MemoryRequest request{size, cores, cores, cores, 2 * cores};
+            const MemoryPlan plan = plan_memory(request);
+            if (!plan.fits(size)) {
+                continue;
+            }
+            EXPECT_LE(bytes_of(plan, request), size) << size << " bytes, " << cores << " cores";
+            EXPECT_GE(bytes_of(plan, request), size - size / 20) << size << " bytes, " << cores << " cores";
+        }
+    }
+}
+
+TEST(MemoryPlan, nine_gibibytes_buy_a_million_connections_on_one_core)
+{
+    EXPECT_GE(plan_memory({9216 * mebibyte, 1, 1, 1, 1}).connections_per_worker, 1'000'000U);
+}
+
+TEST(MemoryPlan, least_size_fits_and_one_byte_less_does_not)
+{
+    MemoryRequest request{0, 2, 2, 2, 2};
+    const std::uint64_t least = plan_memory(request).least_bytes;
+    request.total_bytes = least;
+    const MemoryPlan plan = plan_memory(request);
+    EXPECT_TRUE(plan.fits(least));
+    EXPECT_FALSE(plan.fits(least - 1));
+    EXPECT_LE(bytes_of(plan, request), least);
+}
+
+} // namespace
+} // namespace sluice::app
