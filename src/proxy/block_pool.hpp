@@ -3,8 +3,10 @@
 
 #include <sluice/base/bytes.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <vector>
 
 namespace sluice::proxy {
@@ -15,11 +17,14 @@ public:
 
     struct Return {
         BlockPool* pool = nullptr;
-        void operator()(std::byte* block) const noexcept { pool->free_.push_back(block); }
+        void operator()(std::byte* block) const noexcept { pool->give_back(block); }
     };
     using Block = std::unique_ptr<std::byte, Return>;
 
-    explicit BlockPool(std::size_t limit) : limit_{limit} { free_.reserve(limit); }
+    /// Free blocks that are kept for reuse; what a crowd has needed beyond goes back.
+    static constexpr std::size_t kept = 256;
+
+    explicit BlockPool(std::size_t limit) : limit_{limit} { free_.reserve(std::min(limit, kept)); }
     BlockPool(const BlockPool&) = delete;
     BlockPool& operator=(const BlockPool&) = delete;
     ~BlockPool()
@@ -32,21 +37,33 @@ public:
     /// Null when the limit is reached or memory is out.
     [[nodiscard]] Block take() noexcept
     {
-        if (!free_.empty()) {
-            std::byte* block = free_.back();
+        std::byte* block = nullptr;
+        if (lent_ < limit_ && !free_.empty()) {
+            block = free_.back();
             free_.pop_back();
-            return Block{block, Return{this}};
+        } else if (lent_ < limit_) {
+            block = new (std::nothrow) std::byte[block_bytes];
         }
-        std::byte* block = made_ < limit_ ? new (std::nothrow) std::byte[block_bytes] : nullptr;
-        made_ += block != nullptr ? 1 : 0;
+        lent_ += block != nullptr ? 1 : 0;
         return Block{block, Return{this}};
     }
-    [[nodiscard]] std::size_t lent() const noexcept { return made_ - free_.size(); }
+    [[nodiscard]] std::size_t lent() const noexcept { return lent_; }
+    [[nodiscard]] std::size_t free() const noexcept { return free_.size(); }
 
 private:
-    std::vector<std::byte*> free_; ///< Reserved to its limit, so giving back never allocates.
+    void give_back(std::byte* block) noexcept
+    {
+        --lent_;
+        if (free_.size() < std::min(limit_, kept)) {
+            free_.push_back(block);
+        } else {
+            delete[] block;
+        }
+    }
+
+    std::vector<std::byte*> free_; ///< Reserved, so giving back never allocates.
     std::size_t limit_;
-    std::size_t made_ = 0;
+    std::size_t lent_ = 0;
 };
 
 } // namespace sluice::proxy

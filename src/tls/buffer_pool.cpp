@@ -1,10 +1,11 @@
 #include <sluice/tls/buffer_pool.hpp>
 
+#include <algorithm>
 #include <new>
 
 namespace sluice::tls {
 
-BufferPool::BufferPool(std::size_t limit) : limit_{limit} { free_.reserve(limit); }
+BufferPool::BufferPool(std::size_t limit) : limit_{limit} { free_.reserve(std::min(limit, kept)); }
 
 BufferPool::~BufferPool()
 {
@@ -31,8 +32,12 @@ std::byte* BufferPool::acquire() noexcept
 
 void BufferPool::release(std::byte* block) noexcept
 {
-    free_.push_back(block); // Never reallocates: at most limit_ blocks exist.
     --lent_;
+    if (free_.size() < std::min(limit_, kept)) {
+        free_.push_back(block); // Never reallocates.
+    } else {
+        ::operator delete(block);
+    }
 }
 
 } // namespace sluice::tls

@@ -13,7 +13,10 @@ public:
     /// The largest record of RFC 8446, section 5.2, (16,384 bytes of content) with room for a few control messages.
     static constexpr std::size_t block_size = 17 * 1024;
 
-    /// At most `limit` blocks are lent at a time; up to `limit` free ones are kept for reuse.
+    /// Free blocks that are kept for reuse; what a crowd has needed beyond goes back.
+    static constexpr std::size_t kept = 256;
+
+    /// At most `limit` blocks are lent at a time.
     explicit BufferPool(std::size_t limit);
     ~BufferPool();
     BufferPool(const BufferPool&) = delete;
@@ -24,6 +27,7 @@ public:
     void release(std::byte* block) noexcept;
 
     [[nodiscard]] std::size_t lent() const noexcept { return lent_; }
+    [[nodiscard]] std::size_t free() const noexcept { return free_.size(); }
     [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
 
 private:
