@@ -554,4 +554,5 @@ def test_log_level_changes_at_once(first, file):
     first.ctl("undrain", "web/web1")
     time.sleep(0.2)
     assert len(first.process.output()) == size
-    first.ctl("log", "info")
+    first.ctl("reload")
+    lab.wait_until(lambda: "reload node" in first.process.output()[size:], 5, "the file's level to hold again")
