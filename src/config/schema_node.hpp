@@ -110,7 +110,7 @@ struct Schema<VrrpInstance> {
         field("preempt_delay", &VrrpInstance::preempt_delay, "How long to wait before that.")
             .between(Duration{0}, std::chrono::hours{1}),
         field("virtual_mac", &VrrpInstance::virtual_mac,
-              "Answer with the virtual MAC address of RFC 9568 §7.3; `false`: with the port's own."),
+              "Speak and answer with the virtual MAC address of RFC 9568 §7.3; `false`: with the port's own."),
         field("checksum", &VrrpInstance::checksum, "How IPv4 adverts are summed; both kinds are understood."),
         field("addresses", &VrrpInstance::addresses,
               "The virtual addresses, all of one family; IPv6 starts with a link-local one.")

@@ -91,11 +91,15 @@ std::vector<vrrp::Parameters> compile_vrrp(const config::Model& model, const nei
         parameters.preempt = instance.preempt;
         parameters.preempt_delay = instance.preempt_delay;
         parameters.checksum = checksum_of(instance.checksum);
+        const neigh::Interface& interface = *table.interface(static_cast<std::uint8_t>(parameters.port));
+        if (!instance.virtual_mac) {
+            parameters.own_mac = interface.mac;
+        }
         for (const auto& address : instance.addresses) {
             parameters.addresses.push_back(*address);
         }
         const bool ipv6 = !parameters.addresses.empty() && parameters.addresses.front().is_v6();
-        parameters.source = advert_source(*table.interface(static_cast<std::uint8_t>(parameters.port)), ipv6);
+        parameters.source = advert_source(interface, ipv6);
         for (const config::Track& track : instance.track) {
             vrrp::Track tracked;
             if (track.port) {

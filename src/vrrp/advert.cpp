@@ -88,7 +88,7 @@ Bytes build_frame(const Parameters& parameters, std::uint8_t priority, ChecksumK
     const std::size_t header = ipv6 ? wire::ipv6_size : wire::ipv4_minimum_size;
     std::byte* const ip = buffer.data() + wire::ethernet_size;
 
-    wire::MutableEthernet{buffer.data()}.set(group.multicast_mac(), parameters.virtual_mac(),
+    wire::MutableEthernet{buffer.data()}.set(group.multicast_mac(), parameters.mac(),
                                              ipv6 ? wire::ether_type::ipv6 : wire::ether_type::ipv4);
     if (ipv6) {
         write_ipv6_header(ip, parameters, payload, group);

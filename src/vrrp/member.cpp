@@ -33,7 +33,7 @@ void learn(Member& member, const Advert& advert) noexcept { member.active_interv
 
 void set_addresses(const Member& member, Ownership ownership, Output& output) noexcept
 {
-    const wire::MacAddress mac = member.parameters.virtual_mac();
+    const wire::MacAddress mac = member.parameters.mac();
     for (const wire::IpAddress& address : member.parameters.addresses) {
         output.set_address(member.parameters.port, address, mac, ownership);
     }
@@ -72,7 +72,7 @@ void run_announcements(Member& member, TimePoint now, Output& output) noexcept
     if (member.announcements_left == 0 || now < member.announce_deadline) {
         return;
     }
-    const wire::MacAddress mac = member.parameters.virtual_mac();
+    const wire::MacAddress mac = member.parameters.mac();
     for (const wire::IpAddress& address : member.parameters.addresses) {
         output.announce(member.parameters.port, address, mac);
     }

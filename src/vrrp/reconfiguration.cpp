@@ -54,7 +54,7 @@ void Reconfiguration::leave_addresses(const Member& member, const Member& succes
     const std::vector<wire::IpAddress>& kept = successor.parameters.addresses;
     for (const wire::IpAddress& address : member.parameters.addresses) {
         if (std::find(kept.begin(), kept.end(), address) == kept.end()) {
-            output_.set_address(member.parameters.port, address, member.parameters.virtual_mac(), Ownership::absent);
+            output_.set_address(member.parameters.port, address, member.parameters.mac(), Ownership::absent);
         }
     }
 }
@@ -108,7 +108,8 @@ void Reconfiguration::carry(Group& group, Member& member, const Match& old) noex
     if (group.state_ == State::active) {
         member.advert_deadline = std::min(member.advert_deadline, now_ + member.parameters.advert_interval);
         set_addresses(member, Ownership::active, output_);
-        if (member.parameters.addresses != old.member->parameters.addresses) {
+        if (member.parameters.addresses != old.member->parameters.addresses ||
+            member.parameters.mac() != old.member->parameters.mac()) {
             start_announcing(member, now_);
         }
         return;

@@ -25,6 +25,6 @@ std::string_view name(Event::Kind kind) noexcept
     return names[static_cast<std::size_t>(kind)];
 }
 
-wire::MacAddress Parameters::virtual_mac() const noexcept { return wire::vrrp_mac(vrid, ipv6()); }
+wire::MacAddress Parameters::mac() const noexcept { return own_mac.value_or(wire::vrrp_mac(vrid, ipv6())); }
 
 } // namespace sluice::vrrp

@@ -1,6 +1,7 @@
 """The process as systemd and an operator's shell meet it: signals, notifications, readiness, what a restart remembers."""
 
 import ctypes
+import json
 import os
 import signal
 import socket
@@ -334,3 +335,18 @@ stop:"""))
     assert data == b"hello" and seen[0] == SOURCE
     one.sendto(b"back", seen)
     assert asker.recvfrom(100) == (b"back", (VIP, 7))
+
+
+def test_without_the_virtual_mac_neighbours_learn_the_ports_own(node, client):
+    node.configure(CONFIG.replace("vrid: 51,", "vrid: 51, virtual_mac: false,"))
+    node.start()
+    wait_until(lambda: node.vrrp_state() == "active", 10, "the node to be active")
+    client.ip("neigh", "replace", VIP, "lladdr", "02:00:00:00:00:99", "dev", "eth0", "nud", "stale")
+    assert " 0 received" not in client.run("ping", "-c5", "-i0.2", "-W1", VIP, check=False).stdout
+    assert node.stop() == 0
+    node.start()  # five announcements, to a neighbour that has an entry
+    wait_until(lambda: node.vrrp_state() == "active", 10, "the node to be active")
+    time.sleep(0.3)
+    own = json.loads(node.host.ip("-j", "link", "show", "eth0"))[0]["address"]
+    assert [one["lladdr"] for one in json.loads(client.ip("-j", "neigh", "show", VIP))] == [own]
+    assert " 0% packet loss" in client.run("ping", "-c2", "-i0.2", "-W1", VIP, check=False).stdout

@@ -40,7 +40,7 @@ struct Advert {
 /// Largest frame: an Ethernet header and 1500 bytes.
 using FrameBuffer = std::array<std::byte, 1514>;
 
-/// The complete frame of an instance's advert: source MAC the virtual one, hop limit 255, traffic class 0xC0.
+/// The complete frame of an instance's advert: source MAC Parameters::mac(), hop limit 255, traffic class 0xC0.
 [[nodiscard]] Bytes build_frame(const Parameters& parameters, std::uint8_t priority, ChecksumKind checksum,
                                 FrameBuffer& buffer) noexcept;
 

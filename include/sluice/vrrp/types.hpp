@@ -68,9 +68,12 @@ struct Parameters {
     wire::IpAddress source; ///< Of the adverts: the port's own IPv4 address, or its link-local IPv6 address.
     std::vector<wire::IpAddress> addresses; ///< 1..maximum_addresses(), all of source's family.
     std::vector<Track> tracks;              ///< The instance's own port is tracked without being listed.
+    /// Instead of the virtual router's, for networks that allow no other MAC.
+    std::optional<wire::MacAddress> own_mac;
 
     [[nodiscard]] bool ipv6() const noexcept { return source.is_v6(); }
-    [[nodiscard]] wire::MacAddress virtual_mac() const noexcept;
+    /// What adverts, announcements and answers carry.
+    [[nodiscard]] wire::MacAddress mac() const noexcept;
     bool operator==(const Parameters&) const = default;
 };
 
@@ -108,11 +111,10 @@ public:
     /// A complete Ethernet frame of at most 1514 bytes, to be sent at once and from the reserve if need be.
     virtual void send(std::uint8_t port, Bytes frame) noexcept = 0;
     /// From now on this is how the address is held here.
-    virtual void set_address(std::uint8_t port, const wire::IpAddress& address, const wire::MacAddress& virtual_mac,
+    virtual void set_address(std::uint8_t port, const wire::IpAddress& address, const wire::MacAddress& mac,
                              Ownership ownership) noexcept = 0;
     /// One gratuitous ARP or one unsolicited neighbour advertisement.
-    virtual void announce(std::uint8_t port, const wire::IpAddress& address,
-                          const wire::MacAddress& virtual_mac) noexcept = 0;
+    virtual void announce(std::uint8_t port, const wire::IpAddress& address, const wire::MacAddress& mac) noexcept = 0;
     virtual void report(const Event& event) noexcept = 0;
 };
 

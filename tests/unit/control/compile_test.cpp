@@ -172,6 +172,7 @@ TEST_F(CompileTest, Instance_HasEverythingThatWasWritten)
     EXPECT_FALSE(parameters.preempt);
     EXPECT_EQ(parameters.checksum, vrrp::ChecksumMode::rfc9568);
     EXPECT_EQ(parameters.source, ip("192.0.2.11"));
+    EXPECT_EQ(parameters.mac().to_string(), "00:00:5e:00:01:33");
     EXPECT_THAT(parameters.addresses, ElementsAre(ip("192.0.2.100"), ip("192.0.2.110")));
     ASSERT_THAT(parameters.tracks, SizeIs(2));
     EXPECT_EQ(parameters.tracks[0].object, (vrrp::TrackedObject{vrrp::TrackedObject::Kind::port, 0}));
@@ -184,6 +185,7 @@ TEST_F(CompileTest, Instance_HasEverythingThatWasWritten)
     EXPECT_EQ(six.preempt_delay, 7s);
     EXPECT_EQ(six.checksum, vrrp::ChecksumMode::pseudo);
     EXPECT_TRUE(six.source.is_link_local());
+    EXPECT_EQ(six.mac(), front_mac);
 }
 
 TEST_F(CompileTest, ProxyService_HasItsListenersLimitsAndTimeouts)

@@ -99,6 +99,19 @@ TEST(Groups, priority_zero_in_every_member_takes_over_after_skew)
     EXPECT_EQ(node.state(), State::active);
 }
 
+TEST(OwnMac, adverts_and_announcements_carry_it)
+{
+    Parameters parameters = instance(200);
+    parameters.own_mac = wire::MacAddress::from(2, 0, 0, 0, 0, 7);
+    Node node{parameters};
+    node.start();
+    node.run(400ms);
+    ASSERT_EQ(node.state(), State::active);
+    ASSERT_FALSE(node.output.sent.empty());
+    EXPECT_EQ(to_hex(Bytes{node.output.sent.front().frame}.subspan(6, 6)), "020000000007");
+    EXPECT_THAT(node.output.announced, Each("192.0.2.100 02:00:00:00:00:07"));
+}
+
 TEST(Readiness, comes_and_goes)
 {
     Node node{instance()};
@@ -579,6 +592,20 @@ TEST_F(Reload, keeps_what_the_forwarder_knows_of_tracked_objects)
     apply(node, {parameters}, {{web, true}}); // Control's belief is older.
     EXPECT_EQ(node.member().statistics.priority.get(), 150U);
     EXPECT_THAT(node.output.events, IsEmpty());
+}
+
+TEST_F(Reload, of_the_mac_is_announced_at_once)
+{
+    Node node{instance(200)};
+    node.become_active();
+    node.run(6s);
+    node.output.clear();
+    Parameters other = instance(200);
+    other.own_mac = wire::MacAddress::from(2, 0, 0, 0, 0, 7);
+    apply(node, {other});
+    node.run(1ms);
+    EXPECT_THAT(node.output.announced, ElementsAre("192.0.2.100 02:00:00:00:00:07"));
+    EXPECT_EQ(node.state(), State::active);
 }
 
 TEST_F(Reload, during_a_handover_does_not_disturb_it)
