@@ -1,5 +1,5 @@
 // How long bulk transfers take over wires of several kinds, in virtual time and from seeds. The distribution is
-// printed: it is what a change of loss recovery or of congestion control is compared by. SLUICE_SEEDS=N for more of
+// printed: it is what a change of loss recovery or of congestion control is compared by. SLUICE_TRANSFERS=N for more of
 // each.
 #include "wire.hpp"
 
@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <string_view>
 
 namespace sluice::simulation {
@@ -36,7 +38,8 @@ struct Outcome {
 
 constexpr std::size_t transfer_size = 1U << 20U;
 
-Outcome transfer(const Condition& condition, tcp::CongestionControl algorithm, std::uint64_t seed)
+Outcome transfer(const Condition& condition, tcp::CongestionControl algorithm, std::uint64_t seed,
+                 const tcp::ConnectionOptions& connection = {})
 {
     FakeClock clock;
     tcp::StackOptions options;
@@ -81,16 +84,19 @@ Outcome transfer(const Condition& condition, tcp::CongestionControl algorithm, s
             }
         });
     };
-    EXPECT_TRUE(right.stack.listen({right.address, 80}, {}, [&](tcp::Stream accepted) {
+    tcp::ListenOptions listen;
+    listen.connection = connection;
+    EXPECT_TRUE(right.stack.listen({right.address, 80}, listen, [&](tcp::Stream accepted) {
         sink.emplace(std::move(accepted));
         read();
     }));
-    left.stack.async_connect({left.address, 0}, {right.address, 80}, {}, [&](ErrorCode error, tcp::Stream connected) {
-        if (!error) {
-            source.emplace(std::move(connected));
-            write();
-        }
-    });
+    left.stack.async_connect({left.address, 0}, {right.address, 80}, connection,
+                             [&](ErrorCode error, tcp::Stream connected) {
+                                 if (!error) {
+                                     source.emplace(std::move(connected));
+                                     write();
+                                 }
+                             });
     const TimePoint begin = clock.now();
     const bool fine = link.run_until(begin + 1h, [&] { return ended; });
     Outcome outcome;
@@ -111,7 +117,7 @@ struct Goodput : ::testing::TestWithParam<Condition> {
     static void measure(const Condition& condition, tcp::CongestionControl algorithm)
     {
         const std::uint64_t one = number("SLUICE_SEED", 0);
-        const std::uint64_t last = one != 0 ? one : number("SLUICE_SEEDS", 40);
+        const std::uint64_t last = one != 0 ? one : number("SLUICE_TRANSFERS", 40);
         ASSERT_GE(last, one != 0 ? one : 1) << "nothing was measured";
         std::vector<double> seconds;
         std::vector<double> timeouts;
@@ -150,6 +156,49 @@ INSTANTIATE_TEST_SUITE_P(Wires, Goodput,
                                            Condition{"reorder_10_20ms", 0, 100'000, 0, 10ms, 5ms, 0.3, 0},
                                            Condition{"loss_0_1_80ms", 1'000, 0, 0, 40ms, 0ms, 1.2, 0}),
                          [](const auto& one) { return std::string{one.param.name}; });
+
+// The snapshot says what a change did to which wire. It is exact: nothing here knows a real clock.
+TEST(GoodputTable, is_the_one_of_the_document)
+{
+    std::string table =
+        "| send and receive buffer | loss | round trip 1 ms | 20 ms | 100 ms |\n|---|---|---|---|---|\n";
+    for (const std::uint32_t kibibytes : {64U, 256U, 1024U}) {
+        for (const std::uint32_t loss : {0U, 1'000U, 10'000U, 30'000U}) {
+            table += "| " + std::to_string(kibibytes) + " KiB | " + std::to_string(loss / 10'000) + "." +
+                     std::to_string(loss / 1000 % 10) + " % |";
+            for (const Duration trip : {Duration{1ms}, Duration{20ms}, Duration{100ms}}) {
+                tcp::ConnectionOptions connection;
+                connection.send_limit = connection.receive_limit = kibibytes * 1024;
+                connection.receive_initial = std::min<std::uint32_t>(connection.receive_initial, kibibytes * 1024);
+                std::vector<double> seconds;
+                for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+                    const Condition wire{"", loss, 0, 0, trip / 2, 0ms, 0, 0};
+                    const Outcome outcome = transfer(wire, tcp::CongestionControl::cubic, seed, connection);
+                    ASSERT_TRUE(outcome.whole);
+                    seconds.push_back(outcome.seconds);
+                }
+                std::array<char, 32> text{};
+                std::snprintf(text.data(), text.size(), " %.1f |",
+                              static_cast<double>(transfer_size) * 8 / 1e6 / quantile(seconds, 0.5));
+                table += text.data();
+            }
+            table += "\n";
+        }
+    }
+    const std::string path = SLUICE_SOURCE_DIR "/docs/tcp-goodput.md";
+    const std::string head =
+        "# Goodput of one transfer, by buffer, loss and round trip\n\n"
+        "Mbit/s of one MiB over a wire of unlimited bandwidth, in virtual time: the median of five seeds, CUBIC, loss "
+        "in "
+        "both\ndirections. `GoodputTable.is_the_one_of_the_document` compares; run `simulation_tcp` with "
+        "`SLUICE_REWRITE_DOCS=1`\nafter a change that is meant to move a number, and look at what moved.\n\n";
+    if (number("SLUICE_REWRITE_DOCS", 0) != 0) {
+        std::ofstream{path} << head << table;
+    }
+    std::ifstream file{path};
+    const std::string kept{std::istreambuf_iterator<char>{file}, {}};
+    EXPECT_EQ(kept, head + table);
+}
 
 } // namespace
 } // namespace sluice::simulation

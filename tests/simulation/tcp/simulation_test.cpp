@@ -208,18 +208,17 @@ private:
 /// One world from one seed.
 class World {
 public:
-    explicit World(std::uint64_t seed) : random_{seed}
+    explicit World(std::uint64_t seed) : random_{seed}, v6_{random_.chance(400'000)}
     {
-        const bool v6 = random_.chance(400'000);
         tcp::StackOptions left_options = stack_options();
         tcp::StackOptions right_options = stack_options();
         right_options.congestion_control = tcp::CongestionControl::newreno; // And CUBIC on the left
         const auto address = [&](std::uint32_t host) {
-            return v6 ? *wire::IpAddress::parse("2001:db8::" + std::to_string(host))
-                      : wire::IpAddress::v4(0x0a000000U + host);
+            return v6_ ? *wire::IpAddress::parse("2001:db8::" + std::to_string(host))
+                       : wire::IpAddress::v4(0x0a000000U + host);
         };
-        left = std::make_unique<TcpHost>(clock, address(1), seed * 2 + 1, left_options);
-        right = std::make_unique<TcpHost>(clock, address(2), seed * 2 + 2, right_options);
+        left = std::make_unique<TcpHost>(clock, address(1), seed * 2 + 1, left_options, 1024);
+        right = std::make_unique<TcpHost>(clock, address(2), seed * 2 + 2, right_options, 1024);
         left->mtu = static_cast<std::uint16_t>(1280 + random_.below(500));
         right->mtu = static_cast<std::uint16_t>(1280 + random_.below(500));
         link = std::make_unique<Wire>(clock, *left, *right, wire_options(), random_.next());
@@ -250,7 +249,7 @@ public:
         drive(pairs);
         right->stack.unlisten(service);
         early_.clear();
-        ASSERT_TRUE(link->run_until(clock.now() + 600s, [] { return false; })) << link->judge.complaint();
+        ASSERT_TRUE(link->run_until(clock.now() + 1200s, [] { return false; })) << link->judge.complaint();
         for (std::size_t index = 0; index < pairs; ++index) {
             EXPECT_TRUE(servers_[index]->finished || !servers_[index]->started) << "server " << index;
         }
@@ -281,6 +280,7 @@ private:
         options.receive_limit = options.receive_initial << random_.below(5);
         options.send_limit = static_cast<std::uint32_t>(2000 + random_.below(200'000));
         options.time_wait = 10s;
+        options.linger = 300s; // Longer than two timeouts in a row after a black hole
         options.keepalive_idle =
             60s; // Who only reads learns of a peer that is gone, and whose RST was lost, in no other way.
         return options;
@@ -298,6 +298,12 @@ private:
         options.delay = std::chrono::microseconds{random_.below(random_.chance(500'000) ? 500 : 80'000)};
         options.jitter = options.delay / 4;
         options.reorder_delay = options.delay * 2 + 1ms;
+        if (random_.chance(300'000)) {
+            options.narrow_mtu = static_cast<std::uint16_t>(v6_ ? 1280 : 600 + random_.below(700));
+            options.narrow_at = clock.now() + std::chrono::milliseconds{random_.below(3000)};
+            options.black_hole = random_.chance(400'000);
+        }
+        options.clock_jumps = random_.chance(200'000) ? 3 : 0;
         return options;
     }
 
@@ -332,7 +338,8 @@ private:
 
     void drive(std::size_t pairs)
     {
-        const Duration patience = 200s; // Longer than keep-alive, or twice the largest timeout, means stuck.
+        // Twice the largest timeout since a packet was lost last, and what a reader may sleep for.
+        const Duration patience = 2 * tcp::StackOptions{}.rto_maximum + 30s;
         std::uint64_t last = 0;
         TimePoint since = clock.now();
         bool finished = false;
@@ -351,7 +358,7 @@ private:
                 last = progress;
                 since = clock.now();
             }
-            stuck_ = clock.now() - since > patience;
+            stuck_ = clock.now() - std::max(since, link->last_fault) > patience;
             finished = all;
             return all || stuck_ || complained;
         });
@@ -375,6 +382,7 @@ private:
     }
 
     Random random_;
+    bool v6_;
 
 public:
     FakeClock clock;

@@ -4,9 +4,11 @@
 
 #include "support/tcp_host.hpp"
 
+#include <port/pcapng_file.hpp>
 #include <sluice/base/random.hpp>
 
 #include <map>
+#include <memory>
 #include <queue>
 #include <string>
 
@@ -20,6 +22,20 @@ struct WireOptions {
     Duration delay{};
     Duration jitter{}; ///< Keeps the order
     Duration reorder_delay{};
+    std::uint16_t narrow_mtu = 0; ///< From `narrow_at` on for 20 s larger packets do not pass; 0: never
+    TimePoint narrow_at{};
+    bool black_hole = false; ///< Nobody says so (RFC 2923)
+    int clock_jumps = 0;     ///< So often both hosts sleep for up to ten seconds
+};
+
+/// Writes what is sent into $SLUICE_CAPTURE-NAME.pcapng, when that is set.
+class Recorder {
+public:
+    explicit Recorder(const char* name);
+    void write(TimePoint now, Bytes packet, port::Direction direction);
+
+private:
+    std::unique_ptr<port::PcapngFile> file_;
 };
 
 /// A number from the environment.
@@ -42,7 +58,8 @@ private:
         wire::Sequence edge;
         wire::Sequence acknowledged;
         bool fin = false;
-        wire::Sequence end; ///< Behind the FIN
+        wire::Sequence end;  ///< Behind the FIN
+        wire::Sequence sent; ///< Behind the last byte that was sent
     };
     std::map<std::pair<wire::Endpoint, wire::Endpoint>, Direction> directions_;
     std::string complaint_;
@@ -75,14 +92,15 @@ public:
                 turn();
                 return judge.complaint().empty();
             }
-            clock_.set(std::max(next, clock_.now()));
+            clock_.set(std::max(next, clock_.now()) + jump());
             ++steps;
         }
     }
 
     Judge judge;
     std::uint64_t steps = 0;
-    bool cut = false; ///< Everything is lost.
+    bool cut = false;       ///< Everything is lost.
+    TimePoint last_fault{}; ///< When a packet was last lost or damaged
 
 private:
     struct Flying {
@@ -98,6 +116,14 @@ private:
 
     void turn();
     void send(std::size_t to, std::vector<std::byte> bytes);
+    [[nodiscard]] bool too_big(const std::vector<std::byte>& bytes) const noexcept
+    {
+        return bytes.size() > options_.narrow_mtu && options_.narrow_mtu != 0 && clock_.now() >= options_.narrow_at &&
+               clock_.now() < options_.narrow_at + std::chrono::seconds{20};
+    }
+    /// The router's "packet too big" (RFC 792, RFC 1191; RFC 4443 section 3.2) to who sent it.
+    void answer_too_big(std::size_t from, const std::vector<std::byte>& bytes);
+    [[nodiscard]] Duration jump() noexcept;
 
     FakeClock& clock_;
     std::array<testing::TcpHost*, 2> hosts_;
@@ -106,6 +132,8 @@ private:
     std::priority_queue<Flying> queue_;
     std::array<TimePoint, 2> last_arrival_{};
     std::uint64_t order_ = 0;
+    int jumps_ = 0;
+    Recorder recorder_{"two-stacks"};
 };
 
 } // namespace sluice::simulation
