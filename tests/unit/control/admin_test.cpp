@@ -8,7 +8,8 @@
 
 #include <gmock/gmock.h>
 
-#include <arpa/inet.h>
+#include <cerrno>
+#include <cstdlib>
 #include <functional>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -83,8 +84,20 @@ public:
         v4.sin_family = AF_INET;
         v4.sin_port = htons(to.port);
         v4.sin_addr.s_addr = to.address.is_v4() ? htonl(to.address.v4_value()) : 0;
-        return to.address.is_v4() ? connect(socket_, reinterpret_cast<const sockaddr*>(&v4), sizeof v4) == 0
-                                  : connect(socket_, reinterpret_cast<const sockaddr*>(&v6), sizeof v6) == 0;
+        const auto* address =
+            to.address.is_v4() ? reinterpret_cast<const sockaddr*>(&v4) : reinterpret_cast<const sockaddr*>(&v6);
+        const socklen_t size = to.address.is_v4() ? sizeof v4 : sizeof v6;
+        // The kernel makes the routes to a new address a moment after it has taken the address.
+        for (int attempt = 0; attempt < 200; ++attempt) {
+            if (connect(socket_, address, size) == 0) {
+                return true;
+            }
+            if (errno == ECONNREFUSED) {
+                break;
+            }
+            std::this_thread::sleep_for(10ms);
+        }
+        return false;
     }
     void send(std::string_view text) const
     {
@@ -197,26 +210,6 @@ TEST_F(AdminTest, AddressThatIsTaken_LeavesEverythingAsItWas)
 }
 
 /// Where the machine's one interface is called lo and has addresses beyond loopback too.
-/// The kernel makes the route to a new link-local address a moment after it has taken the address.
-bool reached(const char* address, unsigned scope)
-{
-    sockaddr_in6 to{};
-    to.sin6_family = AF_INET6;
-    to.sin6_port = htons(9);
-    to.sin6_scope_id = scope;
-    inet_pton(AF_INET6, address, &to.sin6_addr);
-    for (int attempt = 0; attempt < 200; ++attempt) {
-        const int probe = socket(AF_INET6, SOCK_DGRAM, 0);
-        const bool done = connect(probe, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
-        close(probe);
-        if (done) {
-            return true;
-        }
-        std::this_thread::sleep_for(10ms);
-    }
-    return false;
-}
-
 void on_an_island(const std::function<void(unsigned scope)>& body)
 {
     bool made = false;
@@ -231,7 +224,6 @@ void on_an_island(const std::function<void(unsigned scope)>& body)
         run("ip address add 198.51.100.1/32 dev lo");
         run("ip address add 2001:db8::1/128 dev lo nodad");
         run("ip address add fe80::1/128 dev lo nodad");
-        ASSERT_TRUE(reached("fe80::1", if_nametoindex("lo")));
         body(if_nametoindex("lo"));
     }}.join();
     if (!made) {
