@@ -429,6 +429,11 @@ private:
                 tuple.iss = sent.sequence.value();
                 tuple.seen = tuple.iss + 1;
                 tuple.opened = true;
+            } else if (!tuple.opened && sent.payload.empty() && !sent.has(wire::tcp_flag::rst)) {
+                // No packet was left for the SYN, but one for the answer to a segment before the handshake was over.
+                tuple.iss = sent.sequence.value() - 1;
+                tuple.seen = tuple.iss + 1;
+                tuple.opened = true;
             }
             for (std::size_t index = 0; index < sent.payload.size(); ++index) {
                 require(tuple.opened);
