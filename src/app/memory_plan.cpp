@@ -30,8 +30,8 @@ MemoryPlan plan_memory(const MemoryRequest& request) noexcept
                                                 request.cores * (reserve_buffers + least_data_buffers));
     plan.least_bytes = fixed + request.cores * least_state_bytes;
 
-    // A quarter for packets on their way out, as far as more of them help; a quarter of what remains for flows, the rest
-    // for connections and what they hold.
+    // A quarter for packets on their way out, as far as more of them help; a quarter of what remains for flows, the
+    // rest for connections and what they hold.
     const std::uint64_t rest = request.total_bytes > fixed ? request.total_bytes - fixed : 0;
     plan.data_buffers_per_core = std::clamp<std::size_t>(least_data_buffers + rest / 4 / buffer_bytes / request.cores,
                                                          least_data_buffers, most_data_buffers);
