@@ -246,6 +246,7 @@ private:
         host_.starve = (choice & 3U) == 1;
         host_.starve_data = (choice & 3U) == 2;
         host_.routed = (choice & 0x1cU) != 4;
+        silent_once_ = silent_once_ || host_.starve || !host_.routed;
         host_.mtu = (choice & 0x20U) != 0 ? (v4() ? 576 : 1280) : 1500;
         if ((choice & 0xc0U) == 0xc0U) {
             host_.stack.abort_address(address(1));
@@ -429,8 +430,9 @@ private:
                 tuple.iss = sent.sequence.value();
                 tuple.seen = tuple.iss + 1;
                 tuple.opened = true;
-            } else if (!tuple.opened && sent.payload.empty() && !sent.has(wire::tcp_flag::rst)) {
-                // No packet was left for the SYN, but one for the answer to a segment before the handshake was over.
+            } else if (silent_once_ && sent.payload.empty() && !sent.has(wire::tcp_flag::rst) &&
+                       (!tuple.opened || tcp::Sequence{tuple.seen} < sent.sequence)) {
+                // No packet was left for the SYN of this incarnation, but one for the answer to what came next.
                 tuple.iss = sent.sequence.value() - 1;
                 tuple.seen = tuple.iss + 1;
                 tuple.opened = true;
@@ -482,6 +484,7 @@ private:
     FakeClock clock_;
     std::vector<std::unique_ptr<Application>> applications_;
     std::array<Tuple, tuples> tuples_;
+    bool silent_once_ = false; ///< For a while nothing could leave: the stack's numbers may be unknown
     testing::TcpHost host_;
 };
 
