@@ -77,6 +77,16 @@ Expected<void, Reason> parse_field_line(std::string_view line, std::uint16_t fie
     return {};
 }
 
+/// Every option is compared with every field later on, so there must not be more of them than there may be fields.
+static bool too_many_options(const Fields& fields, std::size_t limit)
+{
+    std::size_t options = 0;
+    fields.for_each("connection", [&](std::string_view list) {
+        options += 1 + static_cast<std::size_t>(std::ranges::count(list, ','));
+    });
+    return options > limit;
+}
+
 static Expected<Version, Reason> parse_version(std::string_view text)
 {
     if (text.size() != 8 || !text.starts_with("HTTP/") || text[6] != '.' || !is(digit_character, text[5]) ||
@@ -270,6 +280,9 @@ Expected<void, Reason> RequestParser::resolve_host()
 
 Expected<void, Reason> RequestParser::finish()
 {
+    if (too_many_options(head_.fields, limits_.field_count)) {
+        return failure(Reason::too_many_fields);
+    }
     if (auto host = resolve_host(); !host) {
         return host;
     }
@@ -330,6 +343,9 @@ Progress ResponseParser::feed(Bytes in)
             return refuse(Reason::bare_lf, total);
         }
         if (state_ == State::fields && line.text.empty()) {
+            if (too_many_options(head_.fields, limits_.field_count)) {
+                return refuse(Reason::too_many_fields, total);
+            }
             state_ = State::complete;
             return {total, Status::complete};
         }

@@ -2,6 +2,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/error.hpp>
 
 #include <new>
 
@@ -144,6 +145,9 @@ tcp::Awaitable<Outcome> Request::converse()
     } else {
         const tcp::ErrorCode error = co_await upstream_->transport.write(request_text_, timeouts_.response);
         sent_any_ = sent_all_ = !error;
+        if (error == boost::asio::error::no_buffer_space) {
+            co_return Outcome::no_port; // Nothing has left, so nothing will come.
+        }
     }
     Outcome outcome = co_await receive_head();
     if (outcome == Outcome::none) {
@@ -163,7 +167,7 @@ tcp::Awaitable<void> Request::send_request()
         upstream_->input.wake();
     }
     sending_ = false;
-    if (!response_began_) {
+    if (!response_started_) { // A 100 that the client waited for, or half a head, is not an answer yet.
         upstream_->input.deadline().expires_after(timeouts_.response);
     }
     sending_done_.notify();
@@ -213,12 +217,18 @@ tcp::Awaitable<bool> Request::send_piece(std::string& prefix, Bytes data, bool e
         suffix = http::http1::chunk_end;
     }
     if (chunked && end) {
-        http::http1::append_last_chunk(suffix, exchange_.trailers());
+        http::Fields trailers = exchange_.trailers();
+        prepare_trailers(trailers, route_->request_headers);
+        http::http1::append_last_chunk(suffix, trailers);
     }
     const Transport::Pieces pieces = Transport::pieces(prefix, data, suffix);
     const tcp::ErrorCode error = co_await upstream_->transport.write(pieces, timeouts_.response);
     prefix.clear();
     sent_any_ = sent_any_ || !error;
+    if (error == boost::asio::error::no_buffer_space) {
+        sending_failed_ = Outcome::no_port;
+        upstream_->input.wake();
+    }
     co_return !error;
 }
 

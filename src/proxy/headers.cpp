@@ -5,9 +5,20 @@
 namespace sluice::proxy {
 namespace {
 
-bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) noexcept
+/// What servers may take for forwarding information. Those that turn names into variables (RFC 3875 section 4.1.18)
+/// cannot tell `_` from `-`.
+bool claims_forwarding(std::string_view name) noexcept
 {
-    return text.size() >= prefix.size() && http::equal_ignoring_case(text.substr(0, prefix.size()), prefix);
+    constexpr std::string_view prefix = "x-forwarded-";
+    if (http::equal_ignoring_case(name, "forwarded")) {
+        return true;
+    }
+    return name.size() >= prefix.size() &&
+           std::equal(prefix.begin(), prefix.end(), name.begin(), [](char wanted, char character) {
+               return wanted == (character == '_'                       ? '-'
+                                 : character >= 'A' && character <= 'Z' ? static_cast<char>(character - 'A' + 'a')
+                                                                        : character);
+           });
 }
 
 /// RFC 9113 section 8.2.3: HTTP/2 may split Cookie, HTTP/1.1 must not.
@@ -37,10 +48,7 @@ bool set_forwarded(http::RequestHead& request, const ClientView& view)
     http::Fields& fields = request.fields;
     const std::string_view proto = view.secure ? "https" : "http";
     if (!is_trusted(view)) {
-        fields.remove_if([](const http::Field& field) {
-            return starts_with_ignoring_case(field.name, "x-forwarded-") ||
-                   http::equal_ignoring_case(field.name, "forwarded");
-        });
+        fields.remove_if([](const http::Field& field) { return claims_forwarding(field.name); });
         return fields.add("X-Forwarded-For", view.client.address.to_string()) &&
                fields.add("X-Forwarded-Proto", proto) &&
                (request.authority.empty() || fields.add("X-Forwarded-Host", request.authority));
@@ -81,6 +89,17 @@ bool apply_request_rules(http::RequestHead& request, const HeaderRules& rules)
         request.fields.remove("host");
     }
     return true;
+}
+
+void prepare_trailers(http::Fields& trailers, const HeaderRules& rules)
+{
+    trailers.remove_if([](const http::Field& field) { return claims_forwarding(field.name); });
+    for (const std::string& name : rules.remove) {
+        trailers.remove(name);
+    }
+    for (const HeaderField& field : rules.set) {
+        trailers.remove(field.name);
+    }
 }
 
 bool prepare_request(http::RequestHead& request, const ClientView& view, const HeaderRules& rules)

@@ -31,4 +31,8 @@ struct ClientView {
 /// Everything that turns the client's request into ours but its framing. False when the fields outgrow their memory.
 [[nodiscard]] bool prepare_request(http::RequestHead& request, const ClientView& view, const HeaderRules& rules);
 
+/// Servers may merge trailers into the header (RFC 9110 section 6.5.1): what was taken out of the one must not come
+/// back by the other. Forwarding information has no place there, whoever sends it.
+void prepare_trailers(http::Fields& trailers, const HeaderRules& rules);
+
 } // namespace sluice::proxy

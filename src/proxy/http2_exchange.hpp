@@ -120,6 +120,7 @@ private:
     bool flushed_ = false;
     bool write_failed_ = false;
     bool shutting_down_ = false;
+    TimePoint shutdown_due_ = never; ///< No new streams from then on, whatever the client says.
 };
 
 } // namespace sluice::proxy

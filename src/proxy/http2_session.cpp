@@ -78,6 +78,7 @@ tcp::Awaitable<void> Http2Session::read_input()
         if (input.deadline().expired()) {
             session_.shutdown_now();
             shutting_down_ = true;
+            shutdown_due_ = never; // What is left are streams, and each minds its own time.
             writable_.notify();
         }
     }
@@ -87,7 +88,7 @@ void Http2Session::set_idle_deadline()
 {
     Deadline& deadline = connection_.input.deadline();
     if (shutting_down_) {
-        deadline.expires_after(shutdown_patience);
+        deadline.expires_at(shutdown_due_); // Which bytes that keep coming do not put off.
     } else if (streams_.empty()) {
         deadline.expires_after((*connection_.service->plan())->timeouts.keepalive);
     } else {
@@ -98,6 +99,7 @@ void Http2Session::set_idle_deadline()
 void Http2Session::begin_shutdown()
 {
     shutting_down_ = true;
+    shutdown_due_ = now() + shutdown_patience;
     session_.shutdown();
     writable_.notify();
 }

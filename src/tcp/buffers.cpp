@@ -52,6 +52,18 @@ void BufferPool::release(std::byte* block, unsigned shift) noexcept
     }
 }
 
+std::size_t BufferPool::share() const noexcept
+{
+    constexpr std::size_t medium = 16 * 1024;
+    constexpr std::size_t small = 4 * 1024;
+    const std::size_t plenty = limit_ / 4 * 3;
+    const std::size_t large = std::bit_floor(plenty - std::min(used_, plenty));
+    if (large > medium) {
+        return large;
+    }
+    return used_ + medium <= limit_ / 8 * 7 ? medium : small;
+}
+
 bool ByteRing::reserve(BufferPool& pool, std::size_t needed, std::size_t kept) noexcept
 {
     if (needed <= capacity()) {

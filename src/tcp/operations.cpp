@@ -44,10 +44,17 @@ void room_was_made(Connection& connection) noexcept
     }
 }
 
+/// Bytes that may be written and not acknowledged; less while memory is short.
+std::size_t send_limit(const Connection& connection) noexcept
+{
+    const std::size_t share = std::max(connection.core->buffers.share(), connection.send.capacity());
+    return std::min<std::size_t>(connection.options->send_limit, share);
+}
+
 std::size_t copy_in(Connection& connection, WriteOperation& writer) noexcept
 {
     Core& core = *connection.core;
-    const std::size_t limit = connection.options->send_limit;
+    const std::size_t limit = send_limit(connection);
     std::size_t size = std::min(writer.buffers.size, limit - std::min<std::size_t>(limit, connection.unacknowledged));
     if (!connection.send.reserve(core.buffers, connection.unacknowledged + size, connection.unacknowledged)) {
         size = std::min(size, connection.send.capacity() - connection.unacknowledged);
@@ -123,7 +130,7 @@ void wake_writer(Connection& connection) noexcept
     }
     // Not for every acknowledged segment: a writer is woken when a good part of what it wants, or of the buffer, is
     // free.
-    const std::size_t limit = connection.options->send_limit;
+    const std::size_t limit = send_limit(connection);
     const std::size_t room = limit - std::min<std::size_t>(limit, connection.unacknowledged);
     if (room == 0 || room < std::min(writer.buffers.size, limit / 4)) {
         return;

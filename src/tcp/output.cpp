@@ -263,10 +263,8 @@ bool output(Connection& connection) noexcept
 
 std::uint32_t free_receive_space(const Connection& connection) noexcept
 {
-    std::uint32_t limit = connection.rcv_limit;
-    if (connection.core->buffers.under_pressure()) {
-        limit = std::min(limit, std::uint32_t{16 * 1024});
-    }
+    const auto limit =
+        static_cast<std::uint32_t>(std::min<std::size_t>(connection.rcv_limit, connection.core->buffers.share()));
     return limit > connection.unread ? limit - connection.unread : 0;
 }
 

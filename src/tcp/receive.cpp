@@ -2,6 +2,7 @@
 // eighth check; §3.8.6.3; RFC 5681 §4.2).
 #include "tcp/core.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace sluice::tcp {
@@ -20,7 +21,10 @@ std::size_t extent(const Connection& connection) noexcept
 bool store(Connection& connection, std::size_t offset, Bytes data) noexcept
 {
     Core& core = *connection.core;
-    if (!connection.receive.reserve(core.buffers, offset + data.size(), extent(connection))) {
+    const std::size_t needed = offset + data.size();
+    // Also what was announced before memory became short is not worth everybody else's: the peer sends it again.
+    const bool allowed = needed <= std::max(core.buffers.share(), connection.receive.capacity());
+    if (!allowed || !connection.receive.reserve(core.buffers, needed, extent(connection))) {
         core.count(Counter::tcp_receive_memory_dropped);
         core.counters.drop(DropReason::tcp_memory);
         return false;

@@ -173,8 +173,10 @@ std::vector<RefusalCase> limit_cases()
 {
     using enum Reason;
     std::string many = "GET / HTTP/1.1\r\nHost: a\r\n";
+    std::string options = "GET / HTTP/1.1\r\nHost: a\r\nConnection: a";
     for (int index = 0; index < 20; ++index) {
         many += "X: y\r\n";
+        options += index % 4 == 0 ? "\r\nConnection: a" : ",";
     }
     return {
         {"target_long", get("/" + std::string(200, 'a')), target_too_long, 414},
@@ -182,6 +184,7 @@ std::vector<RefusalCase> limit_cases()
         {"field_long", "GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(600, 'a') + "\r\n\r\n", header_too_large, 431},
         {"field_endless", "GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(600, 'a'), header_too_large, 431},
         {"fields_many", many + "\r\n", too_many_fields, 431},
+        {"connection_options_many", options + "\r\n\r\n", too_many_fields, 431},
     };
 }
 

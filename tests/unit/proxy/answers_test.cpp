@@ -208,6 +208,25 @@ TEST_F(Answers, response_takes_too_long_504)
     EXPECT_EQ(lab.worker->usage().upstream_idle, 0U);
 }
 
+TEST_F(Answers, server_asks_for_the_body_and_never_answers_504)
+{
+    Lab::pool_of(*plan).retries = 0;
+    Lab::pool_of(*plan).timeouts.response = 3s;
+    web.on_data = [](Peer& peer) {
+        if (peer.requests++ == 0) {
+            peer.send("HTTP/1.1 100 Continue\r\n\r\n");
+        }
+    };
+    serve();
+    client = lab.connect();
+    client->send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+    ASSERT_TRUE(lab.run_until([&] { return client->take() == "HTTP/1.1 100 Continue\r\n\r\n"; }));
+    client->send("body!");
+    ASSERT_TRUE(lab.run_until([&] { return complete_message(client->received) != 0; }));
+    EXPECT_TRUE(client->received.starts_with("HTTP/1.1 504 ")) << client->received;
+    EXPECT_EQ(record().outcome, Outcome::response_timeout);
+}
+
 TEST_F(Answers, upload_of_a_slow_client_is_not_the_servers_fault)
 {
     Lab::pool_of(*plan).timeouts.response = 3s;

@@ -30,6 +30,7 @@ TEST(Forwarded, untrusted_client_claims_are_replaced)
                                  {"x-forwarded-proto", "https"},
                                  {"X-Forwarded-Port", "1"},
                                  {"Forwarded", "for=1.2.3.4"},
+                                 {"X_Forwarded-FOR", "5.6.7.8"},
                                  {"X-Other", "stays"}});
     ASSERT_TRUE(set_forwarded(request, view_from("203.0.113.9")));
     EXPECT_EQ(request.fields.find("x-forwarded-for"), "203.0.113.9");
@@ -37,6 +38,7 @@ TEST(Forwarded, untrusted_client_claims_are_replaced)
     EXPECT_EQ(request.fields.find("x-forwarded-proto"), "http");
     EXPECT_EQ(request.fields.find("x-forwarded-host"), "example.org");
     EXPECT_FALSE(request.fields.contains("x-forwarded-port"));
+    EXPECT_FALSE(request.fields.contains("x_forwarded-for")); // The same variable to a CGI-like server
     EXPECT_FALSE(request.fields.contains("forwarded"));
     EXPECT_TRUE(request.fields.contains("x-other"));
 }

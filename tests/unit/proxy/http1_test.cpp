@@ -125,6 +125,24 @@ TEST_F(Http1, chunked_upload_keeps_chunks_and_trailers)
     EXPECT_TRUE(seen.ends_with("0\r\nX-Sum: 7\r\n\r\n")) << seen;
 }
 
+TEST_F(Http1, what_the_header_must_not_say_the_trailers_do_not_say)
+{
+    plan->routes[0].request_headers.remove = {"X-Secret"};
+    plan->routes[0].request_headers.set = {{"X-Role", "guest"}};
+    web.on_data = [](Peer& peer) {
+        if (peer.received.ends_with("X-Sum: 7\r\n\r\n")) {
+            peer.send(hello);
+        }
+    };
+    serve();
+    const PeerRef client = lab.connect();
+    EXPECT_TRUE(exchange(client, "POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+                                 "X-Forwarded-For: 10.0.0.1\r\nForwarded: for=10.0.0.1\r\nX-Secret: 1\r\n"
+                                 "x-role: admin\r\nX-Sum: 7\r\n\r\n")
+                    .ends_with("hello"));
+    EXPECT_TRUE(web.peers.at(0)->received.ends_with("\r\n0\r\nX-Sum: 7\r\n\r\n")) << web.peers[0]->received;
+}
+
 TEST_F(Http1, chunked_response_keeps_trailers)
 {
     web.answer_each("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 5\r\n\r\n");

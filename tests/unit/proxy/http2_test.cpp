@@ -325,6 +325,22 @@ TEST_F(Http2, drain_announces_and_finishes_what_runs)
     ASSERT_TRUE(lab.run_until([&] { return client->peer->ended; }));
 }
 
+TEST_F(Http2, client_that_keeps_talking_cannot_put_off_the_end_of_a_drain)
+{
+    serve();
+    const PeerRef peer = lab.connect();
+    const std::string empty_settings{"\0\0\0\4\0\0\0\0\0", 9};
+    const std::string window_update{"\0\0\4\10\0\0\0\0\0\0\0\0\1", 13};
+    peer->send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + empty_settings);
+    ASSERT_TRUE(lab.run_until([&] { return !peer->received.empty(); }));
+    lab.worker->drain();
+    for (int time = 0; time < 10 && !peer->ended; ++time) {
+        lab.run_for(400ms);
+        peer->send(window_update); // And never an answer to the PING of the first GOAWAY.
+    }
+    EXPECT_TRUE(peer->ended);
+}
+
 TEST_F(Http2, reload_changes_routes_of_an_open_connection)
 {
     web.answer_each(hello);
