@@ -37,9 +37,8 @@ void FirstForwarder::input(packet::Packet&& frame, const wire::ParsedPacket& par
         received.source = parsed.source;
         received.destination = parsed.destination;
         received.message = std::as_const(frame).bytes().subspan(parsed.transport_offset, parsed.transport_size());
-        vrrp_.input(received, context_.now);
         // Known before it is needed: whoever takes over from this node passes segments back at once.
-        if (parsed.hop_limit == 255) {
+        if (vrrp_.input(received, context_.now)) {
             static_cast<void>(neighbours_.resolve(frame.port(), parsed.source, context_.now));
         }
         frame.reset();

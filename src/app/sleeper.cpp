@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -17,6 +18,15 @@ void watch(int epoll, int descriptor)
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) != 0 && errno != EEXIST) {
         throw std::system_error{errno, std::generic_category(), "epoll_ctl"};
     }
+}
+
+/// A socket whose interface went down has an error until somebody asks for it, and whoever reads its ring never does:
+/// the core could not sleep until then.
+void take_error(int socket) noexcept
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    static_cast<void>(getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size));
 }
 
 } // namespace
@@ -50,9 +60,14 @@ void Sleeper::sleep(Duration most) noexcept
     }
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(most);
     const timespec timeout{seconds.count(), (most - seconds).count()};
-    epoll_event events[8];
+    epoll_event events[8]{};
     // Whatever ends it, the loop looks at everything anyway.
-    static_cast<void>(epoll_pwait2(epoll_, events, 8, &timeout, nullptr));
+    const int count = epoll_pwait2(epoll_, events, 8, &timeout, nullptr);
+    for (int index = 0; index < count; ++index) {
+        if ((events[index].events & EPOLLERR) != 0) {
+            take_error(events[index].data.fd);
+        }
+    }
 }
 
 } // namespace sluice::app

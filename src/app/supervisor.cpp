@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <utility>
 
 namespace sluice::app {
 namespace {
@@ -70,7 +71,7 @@ void Supervisor::handle_signals()
         }
         switch (signal) {
         case SIGHUP:
-            static_cast<void>(reload(true));
+            reload_asked_ = true; // At the next tick, so that a storm of them is one.
             break;
         case SIGTERM:
         case SIGINT:
@@ -158,6 +159,9 @@ void Supervisor::tick()
         check_links();
         const bool well = check_cores();
         service_manager_.advance(ready_ ? std::string_view{} : check_ready(), well, clock_.now());
+        if (std::exchange(reload_asked_, false)) {
+            static_cast<void>(reload(true));
+        }
         if (const TimePoint now = clock_.now(); now >= next_drain_check_) {
             next_drain_check_ = now + drain_check_interval;
             const std::size_t drains = drains_.all().size();

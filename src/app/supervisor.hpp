@@ -127,6 +127,7 @@ private:
     boost::asio::steady_timer ticker_{io_};
     std::unique_ptr<boost::asio::posix::stream_descriptor> events_;
     bool ready_ = false;
+    bool reload_asked_ = false;
     bool forwarder_fault_ = false;
     bool worker_fault_ = false;
     std::vector<bool> links_;

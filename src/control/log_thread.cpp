@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits>
 #include <mutex>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace sluice::control {
@@ -50,29 +51,42 @@ public:
         tried_ = {};
     }
 
-    /// False when not everything could be written; error() says why.
-    bool write(std::string_view text)
+    /// How much of the text, which is lines, was written: whole lines only, so that a full disk leaves no half of one.
+    /// error() says why it was not all.
+    std::size_t write(std::string_view text)
     {
         const int descriptor = path_.empty() ? STDERR_FILENO : open();
-        while (descriptor >= 0 && !text.empty()) {
-            const ssize_t written = ::write(descriptor, text.data(), text.size());
+        std::size_t done = 0;
+        while (descriptor >= 0 && done < text.size()) {
+            const ssize_t written = ::write(descriptor, text.data() + done, text.size() - done);
             if (written < 0 && errno == EINTR) {
                 continue;
             }
             if (written <= 0) {
                 error_ = fmt::format("{}: {}", path_.empty() ? "standard error" : path_, std::strerror(errno));
-                return false;
+                const std::size_t whole = text.substr(0, done).rfind('\n') + 1;
+                take_back(descriptor, done - whole);
+                return whole;
             }
-            text.remove_prefix(static_cast<std::size_t>(written));
+            done += static_cast<std::size_t>(written);
         }
         if (descriptor >= 0) {
             error_.clear();
         }
-        return descriptor >= 0;
+        return done;
     }
     [[nodiscard]] const std::string& error() const noexcept { return error_; }
 
 private:
+    static void take_back(int descriptor, std::size_t bytes)
+    {
+        struct stat status {};
+        if (bytes != 0 && fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)) {
+            // Nothing more can be done when even this fails.
+            static_cast<void>(ftruncate(descriptor, status.st_size - static_cast<off_t>(bytes)) == 0);
+        }
+    }
+
     int open()
     {
         const auto now = std::chrono::steady_clock::now();
@@ -91,6 +105,14 @@ private:
     std::chrono::steady_clock::time_point tried_{};
     std::string error_;
 };
+
+/// Writes lines; how many of them could not be written.
+std::uint64_t lost_lines(Output& output, std::string_view text)
+{
+    const std::size_t written = text.empty() ? 0 : output.write(text);
+    return static_cast<std::uint64_t>(
+        std::count(text.begin() + static_cast<std::ptrdiff_t>(written), text.end(), '\n'));
+}
 
 } // namespace
 
@@ -147,9 +169,7 @@ void LogThread::State::write_lines(Output& output, const std::deque<std::string>
     for (const std::string& line : taken) {
         text += line;
     }
-    if (!text.empty() && !output.write(text)) {
-        lines_lost += taken.size();
-    }
+    lines_lost += lost_lines(output, text);
 }
 
 void LogThread::State::write_records(Output& output, const std::vector<proxy::AccessRecord>& records)
@@ -163,9 +183,7 @@ void LogThread::State::write_records(Output& output, const std::vector<proxy::Ac
         text += proxy::format_access_json(record, node, offset);
         text += '\n';
     }
-    if (!output.write(text)) {
-        access_lines_lost += records.size();
-    }
+    access_lines_lost += lost_lines(output, text);
 }
 
 void LogThread::State::run()

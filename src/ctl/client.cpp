@@ -76,8 +76,11 @@ Expected<void, std::string> converse(const Conversation& with, const json::objec
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, with.socket.c_str(), with.socket.size());
     const Descriptor socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-        !send_all(socket.get(), json::serialize(request) + "\n")) {
+    if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+        return failure(no_answer(with, std::strerror(errno)));
+    }
+    // A node that refuses to listen says why before it closes: that is still to be read.
+    if (!send_all(socket.get(), json::serialize(request) + "\n") && errno != EPIPE && errno != ECONNRESET) {
         return failure(no_answer(with, std::strerror(errno)));
     }
     std::string input;

@@ -43,6 +43,13 @@ bool impossible_source(const wire::IpAddress& source) noexcept
     return source.is_multicast() || source.is_broadcast() || source.is_unspecified() || source.is_loopback();
 }
 
+/// What we would answer whoever sent it. That nobody sends it from an address of ours is checked here; open() does it
+/// for flows.
+bool may_claim_us(Role role, const wire::ParsedPacket& parsed) noexcept
+{
+    return role == Role::closed_port || (role == Role::proxy && (parsed.tcp_flags & wire::tcp_flag::syn) != 0);
+}
+
 bool is_reset(const wire::ParsedPacket& parsed) noexcept { return (parsed.tcp_flags & wire::tcp_flag::rst) != 0; }
 
 } // namespace
@@ -136,6 +143,9 @@ Verdict Forwarder::process(packet::Packet& packet, wire::ParsedPacket& parsed, c
         return pass_to(Action::local, placement);
     }
     if (impossible_source(parsed.source)) {
+        return Verdict::dropped(DropReason::source_address_invalid);
+    }
+    if (may_claim_us(placement.role, parsed) && services_->classify(parsed.source, 0, 0).address != nullptr) {
         return Verdict::dropped(DropReason::source_address_invalid);
     }
     const bool for_a_forwarder = kind_of_owner(placement.role) == Owner::Kind::forwarder;

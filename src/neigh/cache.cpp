@@ -22,6 +22,7 @@ constexpr Duration failed_time = std::chrono::seconds{20};
 constexpr Duration retry_time =
     std::chrono::seconds{1}; ///< A failed neighbour is asked for again by traffic after this
 constexpr Duration gateway_retry_time = std::chrono::seconds{5};
+constexpr std::uint32_t reports_per_second = 10;
 
 /// Between half and one and a half of reachable_time (RFC 4861 §6.3.2), so that neighbours do not expire together.
 Duration spread_reachable_time(std::uint32_t slot) noexcept
@@ -57,7 +58,8 @@ wire::IpAddress link_local_source(const Interface& interface) noexcept
 
 Cache::Cache(const Limits& limits, Adjacencies& adjacencies, Frames& frames, Output& output,
              telemetry::CoreCounters& counters)
-    : limits_{limits}, adjacencies_{adjacencies}, frames_{frames}, output_{output}, counters_{counters},
+    : limits_{limits},
+      adjacencies_{adjacencies}, frames_{frames}, output_{output}, counters_{counters}, reports_{reports_per_second},
       entries_(adjacencies.capacity()), deadlines_{adjacencies.capacity()},
       packets_(std::min<std::size_t>(limits.queued_total, no_packet - 1)), next_packet_(packets_.size(), no_packet)
 {
@@ -282,11 +284,21 @@ bool Cache::learn(std::uint8_t port, const wire::IpAddress& address, const Evide
     return true;
 }
 
+/// Anybody on the link can make these by the thousand: they must not push everything else out of the log.
+void Cache::report(const Event& event) noexcept
+{
+    if (reports_.allow(event.time)) {
+        output_.report(event);
+    } else {
+        counters_.count(telemetry::Counter::events_suppressed);
+    }
+}
+
 void Cache::move(std::uint32_t slot, const wire::MacAddress& mac, TimePoint now) noexcept
 {
     Entry& entry = entries_[slot];
     entry.mac = mac;
-    output_.report({Event::Kind::neighbour_moved, now, entry.port, entry.address, mac});
+    report({Event::Kind::neighbour_moved, now, entry.port, entry.address, mac});
 }
 
 void Cache::keep(std::uint8_t port, const wire::IpAddress& address, TimePoint now) noexcept
@@ -424,7 +436,7 @@ void Cache::fail(std::uint32_t slot, TimePoint now) noexcept
     enter(slot, NeighbourState::failed, now);
     if (!entry.failure_reported) {
         entry.failure_reported = true;
-        output_.report({Event::Kind::neighbour_failed, now, entry.port, entry.address, entry.mac});
+        report({Event::Kind::neighbour_failed, now, entry.port, entry.address, entry.mac});
     }
 }
 

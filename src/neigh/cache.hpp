@@ -78,6 +78,7 @@ private:
     void expire(std::uint32_t slot, TimePoint now) noexcept;
     void probe(std::uint32_t slot, TimePoint now) noexcept;
     void fail(std::uint32_t slot, TimePoint now) noexcept;
+    void report(const Event& event) noexcept;
     void move(std::uint32_t slot, const wire::MacAddress& mac, TimePoint now) noexcept;
     void heed_readers(TimePoint now) noexcept;
     void enqueue(Entry& entry, packet::Packet&& ip) noexcept;
@@ -91,6 +92,7 @@ private:
     Output& output_;
     telemetry::CoreCounters& counters_;
     const Table* table_ = nullptr;
+    RateLimit reports_;
     std::vector<Entry> entries_;
     std::vector<std::uint32_t> free_;
     std::array<std::uint32_t, Adjacencies::maximum_port + 1> count_{};

@@ -34,9 +34,21 @@ public:
         }
     }
 
+    /// `relieve` is called by take() while blocks are scarce; it must only cancel operations or notify signals.
+    void when_scarce(void (*relieve)(void*) noexcept, void* owner) noexcept
+    {
+        relieve_ = relieve;
+        owner_ = owner;
+    }
+    /// Less than a quarter is left.
+    [[nodiscard]] bool scarce() const noexcept { return lent() > limit_ / 4 * 3; }
+
     /// Null when the limit is reached or memory is out.
     [[nodiscard]] Block take() noexcept
     {
+        if (relieve_ != nullptr && scarce()) [[unlikely]] {
+            relieve_(owner_);
+        }
         std::byte* block = nullptr;
         if (lent_ < limit_ && !free_.empty()) {
             block = free_.back();
@@ -64,6 +76,8 @@ private:
     std::vector<std::byte*> free_; ///< Reserved, so giving back never allocates.
     std::size_t limit_;
     std::size_t lent_ = 0;
+    void (*relieve_)(void*) noexcept = nullptr;
+    void* owner_ = nullptr;
 };
 
 } // namespace sluice::proxy

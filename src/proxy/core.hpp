@@ -2,6 +2,7 @@
 #pragma once
 
 #include <proxy/pools.hpp>
+#include <proxy/stalls.hpp>
 #include <proxy/upstream.hpp>
 #include <sluice/proxy/worker.hpp>
 
@@ -59,11 +60,30 @@ struct Core {
         : parts{worker_parts}, options{worker_options}, blocks{options.block_limit}, upstreams{parts, options, blocks},
           pools{upstreams, options.random_seed}
     {
+        blocks.when_scarce(&Core::relieve, this);
+    }
+    Core(const Core&) = delete;
+    Core& operator=(const Core&) = delete;
+
+    /// Blocks are scarce: whoever has kept some for long without using them gives them back.
+    static void relieve(void* self) noexcept
+    {
+        Core& core = *static_cast<Core*>(self);
+        const TimePoint now = core.parts.loop.now();
+        if (!core.blocks.scarce()) {
+            return;
+        }
+        core.stalls.relieve(now);
+        if (core.stalls.ripe() != never) {
+            core.relief.expires_at(std::max(core.stalls.ripe(), now + std::chrono::milliseconds{10}));
+        }
     }
 
     WorkerParts parts;
     WorkerOptions options;
     BlockPool blocks;
+    Stalls stalls;
+    Deadline relief{parts.loop, &Core::relieve, this};
     UpstreamConnections upstreams;
     Pools pools;
     http::ReasonCounters reasons;

@@ -31,6 +31,13 @@ public:
         }
     }
     void expires_after(Duration after) noexcept { expires_at(time_after(loop_.now(), after)); }
+    /// As if its time were over now.
+    void expire() noexcept
+    {
+        when_ = never;
+        expired_ = true;
+        action_(owner_);
+    }
     void off() noexcept { when_ = never; }
     /// Whether the last deadline that was set has passed; remembered until another is set.
     [[nodiscard]] bool expired() const noexcept { return expired_; }
@@ -46,9 +53,7 @@ private:
             self.loop_.timers().arm(self, self.when_);
             return;
         }
-        self.when_ = never;
-        self.expired_ = true;
-        self.action_(self.owner_);
+        self.expire();
     }
 
     tcp::Loop& loop_;

@@ -143,6 +143,8 @@ tcp::Awaitable<bool> Http1Exchange::write(Transport::Pieces pieces)
     if (gone_) {
         co_return false;
     }
+    Stall waiting{connection_.transport.write_deadline()};
+    connection_.core.stalls.add(waiting, connection_.core.parts.loop.now());
     if (const tcp::ErrorCode error = co_await connection_.transport.write(pieces, stall_)) {
         stalled_ = connection_.transport.timed_out();
         keep_ = false;

@@ -170,6 +170,8 @@ tcp::Awaitable<bool> Http2Exchange::flush() { co_return answered_ && (completed_
 tcp::Awaitable<bool> Http2Exchange::wait_for_client()
 {
     response_deadline_.expires_after(stall_);
+    Stall waiting{response_deadline_};
+    session_.connection_.core.stalls.add(waiting, session_.now());
     const auto done = [this] { return finishing_ ? completed_ : pending_.empty(); };
     while (!done()) {
         if (!answered_ || closed_) {

@@ -20,6 +20,8 @@ http::http2::Limits limits_of(const ServicePlan& plan) noexcept
 }
 
 constexpr std::size_t write_size = BlockPool::block_bytes;
+/// What a connection may have at the same time while blocks are scarce.
+constexpr std::size_t fair_streams = 8;
 /// How long a client has to notice that the connection is ending before streams it still opens are refused.
 constexpr Duration shutdown_patience = std::chrono::seconds{1};
 
@@ -136,6 +138,13 @@ tcp::Awaitable<void> Http2Session::write_output()
 
 void Http2Session::on_request(StreamId stream, http::RequestHead& head, bool end)
 {
+    if (connection_.core.blocks.scarce() && streams_.size() >= fair_streams) {
+        // One connection must not take for a hundred streams what others need for one. The client may try again.
+        const PlanRef plan = connection_.service->plan();
+        connection_.log_refusal(**plan, Outcome::no_port, std::nullopt, &head, text(Outcome::no_port).status, now());
+        session_.reset(stream, ErrorCode::refused_stream);
+        return;
+    }
     auto exchange = std::make_unique<Http2Exchange>(*this, stream, std::move(head), end);
     streams_.emplace(stream, exchange.get());
     boost::asio::co_spawn(connection_.core.parts.loop.get_executor(), serve(std::move(exchange)),

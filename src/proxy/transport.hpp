@@ -55,6 +55,9 @@ public:
     /// The last handshake, write or shutdown ended because of its time.
     [[nodiscard]] bool timed_out() const noexcept { return write_deadline_.expired(); }
 
+    /// Of the write under way.
+    [[nodiscard]] Deadline& write_deadline() noexcept { return write_deadline_; }
+
     void cancel() noexcept { tcp().cancel(); }
     void close() noexcept { tcp().close(); }
     void abort() noexcept { tcp().abort(); }

@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::uint8_t owner_priority = 255;
 constexpr std::uint8_t standby_priority = 1;
-constexpr Duration other_active_report_spacing = std::chrono::seconds{10};
+constexpr Duration report_spacing = std::chrono::seconds{10};
+constexpr Duration answer_spacing = std::chrono::milliseconds{5};
 
 Reason reason_of(Obstacle obstacle) noexcept
 {
@@ -219,7 +220,8 @@ void Group::note(Member& member, const Advert& advert, TimePoint now, Output& ou
     }
     if (differs) {
         statistics.addresses_differ.add();
-        if (!member.peer_differs) {
+        if (!member.peer_differs && now >= member.differs_report_after) {
+            member.differs_report_after = now + report_spacing;
             output.report({Event::Kind::addresses_differ, now, member.parameters.name, state_, state_, Reason::none,
                            advert.priority, advert.source});
         }
@@ -291,14 +293,14 @@ void Group::hear_in_active(Member& member, const Advert& advert, TimePoint now, 
         return;
     }
     if (advert.priority == 0) {
-        advertise(member, now, output);
+        assert_ownership(member, now, output);
         return;
     }
     const std::uint8_t own = effective_priority(member);
     member.statistics.other_active.add();
     member.statistics.other_active_heard.set(cell_time(now));
     if (now >= member.other_active_report_after) {
-        member.other_active_report_after = now + other_active_report_spacing;
+        member.other_active_report_after = now + report_spacing;
         output.report({Event::Kind::other_active, now, member.parameters.name, state_, state_, Reason::none,
                        advert.priority, advert.source});
     }
@@ -307,8 +309,17 @@ void Group::hear_in_active(Member& member, const Advert& advert, TimePoint now, 
         become_backup(Reason::peer_preferred, &member, now, output);
         return;
     }
-    advertise(member, now, output);
+    assert_ownership(member, now, output);
     announce_again(member, now);
+}
+
+/// An advert in answer to one (RFC 9568 §6.4.3), but not in answer to each of a flood.
+void Group::assert_ownership(Member& member, TimePoint now, Output& output) const noexcept
+{
+    if (now >= member.answer_after) {
+        member.answer_after = now + answer_spacing;
+        advertise(member, now, output);
+    }
 }
 
 void Group::advertise(Member& member, TimePoint now, Output& output) const noexcept

@@ -168,13 +168,13 @@ void Manager::observe(TimePoint now) noexcept
     last_turn_ = now;
 }
 
-void Manager::input(const Received& received, TimePoint now) noexcept
+bool Manager::input(const Received& received, TimePoint now) noexcept
 {
     observe(now);
     const Expected<Advert, DropReason> advert = check(received);
     if (!advert) {
         counters_.drop(advert.error());
-        return;
+        return false;
     }
     for (Group& group : table_->groups_) {
         for (Member& member : group.members()) {
@@ -185,14 +185,15 @@ void Manager::input(const Received& received, TimePoint now) noexcept
             }
             if (advert->source == parameters.source) {
                 counters_.drop(DropReason::source_address_invalid); // Our own, looped back or forged.
-                return;
+                return false;
             }
             group.hear(member, *advert, now, output_);
             judge_handover(now);
-            return;
+            return true;
         }
     }
     counters_.drop(DropReason::vrrp_vrid_unknown);
+    return false;
 }
 
 void Manager::mail_read(TimePoint now) noexcept

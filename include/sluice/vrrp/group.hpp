@@ -72,7 +72,9 @@ struct MemberState {
     TimePoint announce_deadline = never;
     TimePoint repeat_deadline = never;     ///< The second burst
     TimePoint announce_again_after{};      ///< Contention does not start another burst before
+    TimePoint answer_after{};              ///< Another node's advert is not answered before
     TimePoint other_active_report_after{}; ///< Two actives are reported every ten seconds at most
+    TimePoint differs_report_after{};      ///< So are differing lists of addresses
 };
 
 struct Member : MemberState {
@@ -132,6 +134,7 @@ private:
     void restart_down_timer(Member& member, TimePoint now) const noexcept;
     void run_active(TimePoint now, Output& output) noexcept;
     void advertise(Member& member, TimePoint now, Output& output) const noexcept;
+    void assert_ownership(Member& member, TimePoint now, Output& output) const noexcept;
     void advertise_all(TimePoint now, Output& output) noexcept;
     void refresh_priorities(TimePoint now, Output& output) noexcept;
 

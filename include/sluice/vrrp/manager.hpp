@@ -51,8 +51,9 @@ public:
     void set_fault(NodeFault fault, bool present, TimePoint now) noexcept;
     void set_tracked(TrackedObject object, bool up, TimePoint now) noexcept;
 
-    /// Takes an IP packet of protocol 112 that came in. Counts its drop when it fails a check.
-    void input(const Received& received, TimePoint now) noexcept;
+    /// Takes an IP packet of protocol 112 that came in. Counts its drop when it fails a check. True when it was an
+    /// advert for an instance of ours.
+    bool input(const Received& received, TimePoint now) noexcept;
     void mail_read(TimePoint now) noexcept;
     void advance(TimePoint now) noexcept;
     /// When advance() has something to do; in the past while a down timer waits for mail_read().

@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <sstream>
+#include <sys/resource.h>
 #include <thread>
 
 namespace sluice::control {
@@ -115,6 +117,32 @@ TEST_F(LogThreadTest, FileCannotBeOpened_LinesAreLostCountedAndTheReasonKnown)
     log.set_targets({path("main"), {}});
     log.write("kept\n");
     EXPECT_TRUE(soon([&] { return text("main") == "kept\n" && log.problem().empty(); }));
+}
+
+TEST_F(LogThreadTest, DiskFull_NoHalfLineStaysAndTheRestIsCounted)
+{
+    // A limit on the size of files stops a write in its middle, as a full disk does.
+    struct rlimit unlimited {};
+    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &unlimited), 0);
+    const auto old_action = std::signal(SIGXFSZ, SIG_IGN);
+    const struct rlimit small {
+        1000, unlimited.rlim_max
+    };
+    const std::string line = std::string(299, 'x') + "\n";
+    {
+        LogThread log{clock_, "n", {path("main"), {}}};
+        ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+        for (int count = 0; count < 5; ++count) {
+            log.write(line);
+        }
+        const bool counted = soon([&] { return log.lines_lost() == 2; });
+        setrlimit(RLIMIT_FSIZE, &unlimited);
+        EXPECT_TRUE(counted) << log.lines_lost();
+        EXPECT_EQ(text("main"), line + line + line);
+        log.write("room again\n");
+        EXPECT_TRUE(soon([&] { return text("main") == line + line + line + "room again\n"; })) << text("main");
+    }
+    std::signal(SIGXFSZ, old_action);
 }
 
 } // namespace

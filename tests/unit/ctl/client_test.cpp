@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 /// Answers one connection with fixed bytes, then closes it.
 class Listener {
 public:
-    explicit Listener(std::string answer)
+    explicit Listener(std::string answer, bool listens = true)
     {
         char name[] = "/tmp/sluice-ctl-XXXXXX";
         folder_ = mkdtemp(name);
@@ -28,10 +28,10 @@ public:
         std::strncpy(address.sun_path, path().c_str(), sizeof address.sun_path - 1);
         EXPECT_EQ(bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
         EXPECT_EQ(listen(socket_, 1), 0);
-        thread_ = std::thread{[this, answer = std::move(answer)] {
+        thread_ = std::thread{[this, listens, answer = std::move(answer)] {
             const int client = accept(socket_, nullptr, nullptr);
             char buffer[4096];
-            const ssize_t size = recv(client, buffer, sizeof buffer, 0);
+            const ssize_t size = listens ? recv(client, buffer, sizeof buffer, 0) : 0;
             request_.assign(buffer, size > 0 ? static_cast<std::size_t>(size) : 0);
             static_cast<void>(send(client, answer.data(), answer.size(), MSG_NOSIGNAL));
             close(client);
@@ -98,6 +98,20 @@ TEST(Converse, SomebodyElseAnswers_IsNoAnswer)
         Listener node{text};
         EXPECT_FALSE(converse({node.path(), 5s}, {}, false, [](const auto&, const auto&) { return true; })) << text;
     }
+}
+
+TEST(Converse, RefusedBeforeAWordWasSaid_TheReasonIsRead)
+{
+    Listener node{"{\"error\":\"64 clients are connected already\"}\n", false};
+    std::string seen;
+    // Longer than a socket's buffer, so that the end of the connection meets the writer.
+    const boost::json::object request{{"verb", std::string(4'000'000, 'x')}};
+    const auto done = converse({node.path(), 5s}, request, false, [&](const auto&, const auto& line) {
+        seen = line;
+        return true;
+    });
+    EXPECT_TRUE(done) << done.error();
+    EXPECT_THAT(seen, testing::HasSubstr("64 clients"));
 }
 
 } // namespace

@@ -232,6 +232,19 @@ TEST_F(States, new_mac_in_an_announcement_moves_all_flows_at_once)
     EXPECT_THAT(bench.drops(), IsEmpty());
 }
 
+TEST_F(States, neighbour_that_moves_a_thousand_times_does_not_flood_the_events)
+{
+    const AdjacencyIndex index = resolved4();
+    ArpFields gratuitous;
+    gratuitous.target = gratuitous.sender;
+    for (int count = 0; count < 1000; ++count) {
+        gratuitous.sender_mac = count % 2 == 0 ? other_mac : peer_mac;
+        bench.receive(arp(gratuitous));
+    }
+    EXPECT_EQ(bench.adjacencies.read(index).mac, peer_mac);
+    EXPECT_LE(bench.events().size(), 20U);
+}
+
 TEST_F(States, new_mac_in_a_request_to_us_moves_it_and_is_answered)
 {
     const AdjacencyIndex index = resolved4();

@@ -1,6 +1,10 @@
 // What a node answers to packets for its addresses that no service wants, and to those it must be silent about.
 #include "support/node_lab.hpp"
 
+#include <sluice/vrrp/advert.hpp>
+
+#include <algorithm>
+
 namespace sluice::test {
 namespace {
 
@@ -11,7 +15,7 @@ node: test
 ports: [{name: front, device: {vdev: net_null0}, addresses: [192.0.2.11/24]}]
 vrrp:
   - {name: public, port: front, vrid: 51, priority: 100, addresses: [192.0.2.100]}
-services: [{name: site, listen: 192.0.2.100:80/tcp, proxy: {routes: [{respond: {body: hello}}]}}]
+services: [{name: site, listen: [192.0.2.100:80/tcp, 192.0.2.11:8080/tcp], proxy: {routes: [{respond: {body: hello}}]}}]
 )";
 
 class NodeAnswers : public testing::Test {
@@ -99,6 +103,67 @@ TEST_F(NodeAnswers, packets_for_nobody_here_are_dropped_with_their_reason)
     EXPECT_EQ(lab.total(DropReason::not_our_mac), 1U) << lab.drops();
     EXPECT_EQ(lab.total(DropReason::source_address_invalid), 1U) << lab.drops();
     EXPECT_TRUE(answers.empty());
+}
+
+TEST_F(NodeAnswers, frame_of_another_vlan_is_nobodys)
+{
+    const wire::MacAddress node = wire::MacAddress::from(2, 0, 0, 0, 0, 1);
+    Segment syn;
+    syn.flags = wire::tcp_flag::syn;
+    const Frame untagged =
+        ethernet(lab.world.mac, node, tcp_packet({ip("192.0.2.10"), 5555}, {ip("192.0.2.11"), 8080}, syn));
+    const auto tagged = [&](std::uint8_t low, std::uint8_t priority) {
+        Frame frame = untagged;
+        const Frame tag{std::byte{0x81}, std::byte{0}, std::byte{priority}, std::byte{low}};
+        frame.insert(frame.begin() + 12, tag.begin(), tag.end());
+        return frame;
+    };
+    lab.world.send_raw(tagged(20, 0));
+    lab.settle();
+    EXPECT_EQ(lab.total(DropReason::vlan_foreign), 1U) << lab.drops();
+    EXPECT_TRUE(answers.empty());
+    lab.world.send_raw(tagged(0, 0xe0)); // A priority, and no VLAN
+    lab.settle();
+    EXPECT_EQ(answers.size(), 1U) << lab.drops();
+}
+
+TEST_F(NodeAnswers, nobody_is_asked_for_because_of_an_advert_that_is_not_for_us)
+{
+    std::vector<wire::IpAddress> asked;
+    lab.world.on_frame = [&](Bytes, const wire::ParsedPacket& parsed) {
+        if (parsed.kind == wire::NetworkKind::arp) {
+            asked.push_back(parsed.destination);
+        }
+    };
+    vrrp::Parameters stranger;
+    stranger.vrid = 52;
+    stranger.priority = 100;
+    stranger.source = ip("192.0.2.77");
+    stranger.addresses = {ip("192.0.2.200")};
+    vrrp::FrameBuffer buffer;
+    const Bytes frame = vrrp::build_frame(stranger, 100, vrrp::ChecksumKind::pseudo, buffer);
+    lab.world.send_raw(Frame{frame.begin(), frame.end()});
+    lab.settle();
+    EXPECT_EQ(lab.total(DropReason::vrrp_vrid_unknown), 1U) << lab.drops();
+    EXPECT_EQ(std::ranges::count(asked, ip("192.0.2.77")), 0);
+}
+
+TEST_F(NodeAnswers, connection_from_our_own_address_is_refused_without_a_word)
+{
+    std::size_t asked = 0;
+    lab.world.on_frame = [&](Bytes, const wire::ParsedPacket& parsed) {
+        asked += parsed.kind == wire::NetworkKind::arp && parsed.destination == ip("192.0.2.11") ? 1U : 0U;
+    };
+    Segment syn;
+    syn.flags = wire::tcp_flag::syn;
+    const wire::MacAddress node = wire::MacAddress::from(2, 0, 0, 0, 0, 1);
+    for (const std::uint16_t port : std::initializer_list<std::uint16_t>{81, 8080}) {
+        lab.world.send_raw(
+            ethernet(lab.world.mac, node, tcp_packet({ip("192.0.2.11"), port}, {ip("192.0.2.11"), port}, syn)));
+    }
+    lab.settle();
+    EXPECT_EQ(lab.total(DropReason::source_address_invalid), 2U) << lab.drops();
+    EXPECT_EQ(asked, 0U) << "who has our own address";
 }
 
 TEST_F(NodeAnswers, errors_are_limited_and_the_rest_is_counted)

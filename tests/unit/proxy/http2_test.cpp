@@ -2,6 +2,8 @@
 
 #include <sluice/health/server.hpp>
 
+#include <algorithm>
+
 namespace sluice::proxy::test {
 namespace {
 
@@ -154,6 +156,30 @@ TEST_F(Http2, client_never_opens_its_window_stream_is_reset)
     EXPECT_TRUE(client->answers[id].reset);
     EXPECT_EQ(lab.records.at(0).outcome, Outcome::client_stalled);
     EXPECT_FALSE(client->peer->ended);
+}
+
+TEST_F(Http2, streams_whose_clients_take_nothing_make_room_for_others)
+{
+    WorkerOptions options;
+    options.block_limit = 64;
+    lab.use(options);
+    web.answer_each("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n" + std::string(300'000, 'x'));
+    serve();
+    std::vector<std::unique_ptr<Http2Client>> greedy;
+    for (int count = 0; count < 10; ++count) {
+        greedy.push_back(std::make_unique<Http2Client>(lab.connect(), true));
+        for (int stream = 0; stream < 30; ++stream) {
+            static_cast<void>(greedy.back()->get());
+        }
+        lab.run_for(10ms);
+    }
+    lab.run_for(4s);
+    const PeerRef modest = lab.connect();
+    modest->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_TRUE(lab.run_until([&] { return complete_message(modest->received) != 0 || modest->ended; }));
+    EXPECT_TRUE(modest->received.starts_with("HTTP/1.1 200")) << modest->received.substr(0, 100);
+    EXPECT_TRUE(std::ranges::any_of(
+        lab.records, [](const AccessRecord& record) { return record.outcome == Outcome::client_stalled; }));
 }
 
 TEST_F(Http2, head_has_no_body_and_keeps_its_length)

@@ -227,8 +227,14 @@ void Origin::answer_each(std::string answer)
 Lab::Lab()
     : client{*this, client_address, 20000}, node{*this, node_address, 30000}, origin{*this, origin_address, 40000}
 {
+    use({});
+}
+
+void Lab::use(const WorkerOptions& options)
+{
+    worker.reset();
     worker = std::make_unique<Worker>(
-        WorkerParts{node.loop, node.stack, node.tls_buffers, node.gate, node.counters, *this}, WorkerOptions{});
+        WorkerParts{node.loop, node.stack, node.tls_buffers, node.gate, node.counters, *this}, options);
 }
 
 Lab::~Lab()

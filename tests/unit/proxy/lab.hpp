@@ -147,6 +147,8 @@ public:
     [[nodiscard]] static std::shared_ptr<ServicePlan> make_plan(std::vector<std::shared_ptr<health::Server>> servers);
     [[nodiscard]] static Pool& pool_of(ServicePlan& plan);
     void apply(const std::vector<std::shared_ptr<ServicePlan>>& services);
+    /// Another worker, before the first apply().
+    void use(const WorkerOptions& options);
 
     [[nodiscard]] PeerRef connect(std::uint16_t port = 80);
     [[nodiscard]] PeerRef connect_tls(const std::shared_ptr<const tls::ClientContext>& context, const std::string& name,

@@ -250,15 +250,16 @@ TEST(StateMachine, active_lower_priority_advertises_at_once_and_announces_again)
     node.become_active();
     node.run(6s);
     node.output.clear();
-    node.hear(99);
-    node.hear(99);
-    EXPECT_THAT(node.output.log, ElementsAre("send 100", "send 100"));
+    for (int count = 0; count < 100; ++count) {
+        node.hear(99); // A flood is not answered one by one.
+    }
+    EXPECT_THAT(node.output.log, ElementsAre("send 100"));
     EXPECT_THAT(node.output.events, ElementsAre("other_active"));
     node.run(1ms);
     EXPECT_EQ(node.output.announced.size(), 1U);
     node.run(6s);
     EXPECT_EQ(node.output.announced.size(), 10U);
-    EXPECT_EQ(node.member().statistics.other_active.get(), 2U);
+    EXPECT_EQ(node.member().statistics.other_active.get(), 100U);
 }
 
 TEST(StateMachine, owner_as_backup_preempts_even_without_preempt)

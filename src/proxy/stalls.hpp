@@ -1,0 +1,53 @@
+// Clients that do not take what is sent to them, the longest waiting first. While blocks are plenty each may wait as
+// long as its timeout says; when they run short, those that have waited longest make room for the others. Owner of the
+// loop only.
+#pragma once
+
+#include <proxy/deadline.hpp>
+
+#include <boost/intrusive/list.hpp>
+
+namespace sluice::proxy {
+
+/// One wait for a client; ends with its life.
+class Stall : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+public:
+    /// `deadline` is what ends the wait when its time is over.
+    explicit Stall(Deadline& deadline) noexcept : deadline_{deadline} {}
+    Stall(const Stall&) = delete;
+    Stall& operator=(const Stall&) = delete;
+
+private:
+    friend class Stalls;
+    Deadline& deadline_;
+    TimePoint since_{};
+};
+
+class Stalls {
+public:
+    void add(Stall& stall, TimePoint now) noexcept
+    {
+        stall.since_ = now;
+        waiting_.push_back(stall);
+    }
+    /// Gives those up that have waited longest and have had their chance; a few, since room comes only when they end.
+    void relieve(TimePoint now) noexcept
+    {
+        for (int count = 0; count < 8 && ripe() <= now; ++count) {
+            Stall& longest = waiting_.front();
+            longest.unlink();
+            longest.deadline_.expire();
+        }
+    }
+    /// When the next one may be given up.
+    [[nodiscard]] TimePoint ripe() const noexcept
+    {
+        return waiting_.empty() ? never : waiting_.front().since_ + patience;
+    }
+
+private:
+    static constexpr Duration patience = std::chrono::seconds{2};
+    boost::intrusive::list<Stall, boost::intrusive::constant_time_size<false>> waiting_;
+};
+
+} // namespace sluice::proxy
