@@ -134,8 +134,9 @@ void ForwarderUnit::process_burst(std::uint16_t port) noexcept
 std::optional<DropReason> ForwarderUnit::refuse(Bytes frame, const wire::ParsedPacket& parsed,
                                                 const neigh::Interface& interface) const noexcept
 {
-    if (parsed.vlan != 0) { // VLAN 0 is a priority and no VLAN (IEEE 802.1Q §9.6).
-        return DropReason::vlan_foreign;
+    if (parsed.vlan !=
+        0) { // Another link than ours, although on the same wire. VLAN 0 is a priority (IEEE 802.1Q §9.6).
+        return DropReason::not_ip;
     }
     const wire::Ethernet ethernet{frame.data()};
     const wire::MacAddress destination = ethernet.destination();

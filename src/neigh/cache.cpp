@@ -289,8 +289,6 @@ void Cache::report(const Event& event) noexcept
 {
     if (reports_.allow(event.time)) {
         output_.report(event);
-    } else {
-        counters_.count(telemetry::Counter::events_suppressed);
     }
 }
 

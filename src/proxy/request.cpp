@@ -51,7 +51,12 @@ void Request::begin_record()
 
 tcp::Awaitable<void> Request::redirect(const Redirect& redirect)
 {
-    const std::string location = redirect_location(redirect, exchange_.request(), view_.secure);
+    http::RequestHead& request = exchange_.request();
+    if (request.host.empty()) { // HTTP/1.0 need not say whom it means: the address that it came to.
+        request.host = view_.local.address.to_string();
+        request.port = view_.local.port;
+    }
+    const std::string location = redirect_location(redirect, request, view_.secure);
     co_await respond(redirect.status, "text/plain", http::reason_phrase(redirect.status), location);
 }
 

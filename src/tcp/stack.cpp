@@ -255,11 +255,14 @@ void Stack::unlisten(const wire::Endpoint& local) noexcept
     if (listener == nullptr) {
         return;
     }
-    abort_where(core, [&](const TableEntry& entry) {
-        return entry.local_port == local.port && entry.local == local.address &&
-               (entry.kind == EntryKind::half_open ||
-                (entry.kind == EntryKind::connection && static_cast<const Connection&>(entry).queued_to_accept));
-    });
+    // A look at the whole table is worth it only when there is something to find: a reload may close a range of ports.
+    if (listener->half_open != 0 || listener->waiting != 0) {
+        abort_where(core, [&](const TableEntry& entry) {
+            return entry.local_port == local.port && entry.local == local.address &&
+                   (entry.kind == EntryKind::half_open ||
+                    (entry.kind == EntryKind::connection && static_cast<const Connection&>(entry).queued_to_accept));
+        });
+    }
     core.listeners.erase(local);
     listener->closed = true;
     ++core.closed_listeners;

@@ -36,6 +36,18 @@ def test_idle_pair_needs_two_percent_of_a_core_each(driver):
             assert share < MOST_OF_A_CORE
 
 
+def test_af_packet_core_sleeps_on_while_its_link_is_down():
+    with Lab() as lab:
+        node = Site(lab, nodes=1, driver="af_packet", health=QUIET).nodes[0].start(wrapper=FOREGROUND)
+        wait_for_state(node, "active", 20)
+        node.host.ip("link", "set", "eth0", "down")
+        wait_for_state(node, "init", 5)
+        time.sleep(1)
+        share = busy_share(node.sluice_pid(), 3)
+        print(f"\n{node.name} without a link: {100 * share:.2f} % of a core")
+        assert share < 0.1
+
+
 def first_echoes(idle):
     """Latencies of echoes that come once a second, as the prober sums them up."""
     with Lab() as lab:

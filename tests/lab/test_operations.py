@@ -1,5 +1,6 @@
 """The operator's side, end to end: every verb of sluicectl, reload, drain, handover, the admin page, the logs."""
 
+import contextlib
 import json
 import os
 import re
@@ -247,6 +248,28 @@ def test_status_answers_within_100_ms_while_both_cores_are_saturated(site, first
 
 
 # ---- The socket
+
+
+def test_one_client_too_many_is_told_so(first):
+    with contextlib.ExitStack() as stack:
+        for _ in range(64):
+            one = stack.enter_context(socket.socket(socket.AF_UNIX))
+            one.connect(first.socket)
+        refused = lab.wait_until(lambda: (answer := first.ctl("version", check=False)).returncode != 0 and answer, 5, "a refusal")
+    assert "64 clients are connected" in refused.stdout + refused.stderr, refused
+    lab.wait_until(lambda: first.ctl("version", check=False).returncode == 0, 5, "the node to answer again")
+
+
+def test_storm_of_hangups_is_few_reloads(first):
+    def reloads():
+        return first.process.output().count(" reload node: ")
+    before = reloads()
+    for _ in range(300):
+        first.process.signal(signal.SIGHUP)
+        time.sleep(0.001)
+    lab.wait_until(lambda: reloads() > before, 5, "a reload")
+    time.sleep(1)
+    assert reloads() - before <= 60, "one for every tick at most"
 
 
 def test_socket_refuses_nonsense_and_lives_on(first):

@@ -120,7 +120,7 @@ TEST_F(NodeAnswers, frame_of_another_vlan_is_nobodys)
     };
     lab.world.send_raw(tagged(20, 0));
     lab.settle();
-    EXPECT_EQ(lab.total(DropReason::vlan_foreign), 1U) << lab.drops();
+    EXPECT_EQ(lab.total(DropReason::not_ip), 1U) << lab.drops();
     EXPECT_TRUE(answers.empty());
     lab.world.send_raw(tagged(0, 0xe0)); // A priority, and no VLAN
     lab.settle();

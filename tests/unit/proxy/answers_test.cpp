@@ -47,6 +47,14 @@ TEST_F(Answers, no_route_matches_404)
     EXPECT_FALSE(client->ended);
 }
 
+TEST_F(Answers, redirect_of_a_client_that_names_no_host_leads_to_our_address)
+{
+    plan->routes[0].action = Redirect{{}, {}, "/new", 0, 308};
+    serve();
+    const std::string expected = "Location: http://" + lab.node.address.to_string() + "/new\r\n";
+    EXPECT_NE(answer_to("GET / HTTP/1.0\r\n\r\n").find(expected), std::string::npos) << client->received;
+}
+
 TEST_F(Answers, no_healthy_server_503)
 {
     web_server->set_status(health::Status::down);
