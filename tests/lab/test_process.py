@@ -350,3 +350,10 @@ def test_without_the_virtual_mac_neighbours_learn_the_ports_own(node, client):
     own = json.loads(node.host.ip("-j", "link", "show", "eth0"))[0]["address"]
     assert [one["lladdr"] for one in json.loads(client.ip("-j", "neigh", "show", VIP))] == [own]
     assert " 0% packet loss" in client.run("ping", "-c2", "-i0.2", "-W1", VIP, check=False).stdout
+
+
+def test_program_that_cannot_go_on_says_why_and_exits_with_1(node):
+    """What is neither in the file nor lacking of what Sluice needs: here, a shell that allows hardly any open files."""
+    node.start(wait=False, wrapper=["prlimit", "--nofile=4:4"])
+    assert node.process.wait(20) == 1, node.process.output()
+    assert "Too many open files" in node.process.output()
