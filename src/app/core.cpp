@@ -68,6 +68,9 @@ bool Core::turn() noexcept
     if (context_.snapshot == nullptr) {
         return work != 0;
     }
+    if (tap_ != nullptr) {
+        tap_->start_turn(start, context_.counters);
+    }
     bool mail_read = true;
     if (forwarder_) {
         work += forwarder_->receive(mail_read);
@@ -122,6 +125,7 @@ std::size_t Core::run_commands() noexcept
 
 std::size_t Core::receive_messages() noexcept
 {
+    const bool watched = tap_ != nullptr && tap_->watches_drops();
     std::size_t count = 0;
     handoff::Message message;
     for (std::size_t from = 0; from < context_.shared.mesh.cores(); ++from) {
@@ -132,7 +136,7 @@ std::size_t Core::receive_messages() noexcept
         for (std::size_t taken = 0;
              taken < 2 * packet::Burst::capacity && context_.shared.mesh.receive(from, context_.core, message);
              ++taken) {
-            dispatch(std::move(message));
+            watched ? dispatch_watched(std::move(message)) : dispatch(std::move(message));
             ++count;
         }
     }
@@ -173,6 +177,25 @@ void Core::dispatch(handoff::Message&& message) noexcept
     }
     context_.counters.drop(DropReason::stopped);
     message.packet.reset();
+}
+
+void Core::set_tap(std::shared_ptr<port::FrameTap> tap) noexcept
+{
+    tap_ = std::move(tap);
+    context_.tap = tap_.get();
+    context_.egress.set_tap(tap_.get());
+}
+
+/// A packet that was handed over and is dropped here.
+void Core::dispatch_watched(handoff::Message&& message) noexcept
+{
+    if (message.kind == handoff::Kind::unresolved) {
+        dispatch(std::move(message)); // Not a frame yet
+        return;
+    }
+    tap_->keep(message.packet.port(), std::as_const(message.packet).bytes(), context_.counters);
+    dispatch(std::move(message));
+    tap_->judge(context_.counters);
 }
 
 void Core::account(TimePoint start) noexcept

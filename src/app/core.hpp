@@ -59,6 +59,8 @@ public:
     [[nodiscard]] ForwarderUnit* forwarder() noexcept { return forwarder_ ? &*forwarder_ : nullptr; }
     [[nodiscard]] WorkerUnit* worker() noexcept { return worker_ ? &*worker_ : nullptr; }
     [[nodiscard]] CoreContext& context() noexcept { return context_; }
+    /// Begins to show frames, or ends it (nullptr). The core's own thread.
+    void set_tap(std::shared_ptr<port::FrameTap> tap) noexcept;
 
 private:
     static constexpr std::size_t mailbox_capacity = 256;
@@ -68,6 +70,7 @@ private:
     std::size_t run_commands() noexcept;
     std::size_t receive_messages() noexcept;
     void dispatch(handoff::Message&& message) noexcept;
+    void dispatch_watched(handoff::Message&& message) noexcept;
     void account(TimePoint start) noexcept;
     void sleep() noexcept;
 
@@ -81,6 +84,7 @@ private:
     std::optional<WorkerUnit> worker_;
     std::optional<ForwarderUnit> forwarder_;
     Sleeper sleeper_;
+    std::shared_ptr<port::FrameTap> tap_;
     std::uint64_t generation_ = 0;
     unsigned empty_turns_ = 0;
     bool more_ = false; ///< The worker could not finish within its budget

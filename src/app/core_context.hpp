@@ -40,6 +40,7 @@ struct CoreContext {
     Egress egress;
     const control::Snapshot* snapshot = nullptr; ///< Of this turn
     TimePoint now{};
+    port::FrameTap* tap = nullptr; ///< While somebody captures
 
     CoreContext(std::size_t index, Shared& all, packet::Pool& data, packet::Pool& kept)
         : core{index}, shared{all}, pool{data}, reserve{kept}, egress{index, all.ports, all.mesh, counters}

@@ -1,5 +1,7 @@
 #include "egress.hpp"
 
+#include <algorithm>
+
 namespace sluice::app {
 
 using telemetry::Counter;
@@ -36,6 +38,9 @@ void Egress::send(std::uint16_t port, packet::Packet&& frame) noexcept
         transmit(lane);
         if (lane.count == backlog_limit) {
             counters_.drop(DropReason::transmit_full);
+            if (tap_ != nullptr) {
+                tap_->dropped(port, std::as_const(frame).bytes(), DropReason::transmit_full);
+            }
             frame.reset();
             return;
         }
@@ -54,6 +59,9 @@ void Egress::transmit(Lane& lane) noexcept
             lane.head = (lane.head + 1) % backlog_limit;
             --lane.count;
         }
+        if (tap_ != nullptr) {
+            show(lane);
+        }
         const std::size_t sent = lane.port->transmit(lane.queue, burst_);
         counters_.count(Counter::packets_transmitted, sent);
         // What the driver refused goes back to the front, in order.
@@ -65,10 +73,25 @@ void Egress::transmit(Lane& lane) noexcept
         }
         counters_.count(Counter::bytes_transmitted, bytes);
         const bool refused = !burst_.empty();
+        lane.shown = tap_ != nullptr ? burst_.size() : 0;
         burst_.clear();
         if (refused) {
             return;
         }
+    }
+}
+
+void Egress::show(Lane& lane) noexcept
+{
+    const auto port = static_cast<std::uint16_t>(&lane - lanes_.data());
+    tap_->sending(port, burst_, std::min(lane.shown, burst_.size()));
+}
+
+void Egress::set_tap(port::FrameTap* tap) noexcept
+{
+    tap_ = tap;
+    for (Lane& lane : lanes_) {
+        lane.shown = 0;
     }
 }
 

@@ -4,6 +4,7 @@
 #include <sluice/app/layout.hpp>
 #include <sluice/handoff/mesh.hpp>
 #include <sluice/port/port.hpp>
+#include <sluice/port/tap.hpp>
 #include <sluice/telemetry/counters.hpp>
 
 #include <span>
@@ -22,6 +23,8 @@ public:
     void flush() noexcept;
     /// Frames that wait for a driver which was full: the core must not sleep long, and the worker should send less.
     [[nodiscard]] std::size_t backlog() const noexcept;
+    /// Shows what leaves to a tap, or no longer (nullptr).
+    void set_tap(port::FrameTap* tap) noexcept;
 
 private:
     static constexpr std::size_t backlog_limit = 1024; ///< Frames per port
@@ -33,15 +36,18 @@ private:
         std::vector<packet::Packet> waiting; ///< A ring of backlog_limit
         std::size_t head = 0;
         std::size_t count = 0;
+        std::size_t shown = 0; ///< How many of those at the front the tap has seen: a driver refused them
     };
 
     void transmit(Lane& lane) noexcept;
+    void show(Lane& lane) noexcept;
 
     std::size_t core_;
     handoff::Mesh& mesh_;
     telemetry::CoreCounters& counters_;
     std::vector<Lane> lanes_;
     packet::Burst burst_;
+    port::FrameTap* tap_ = nullptr;
 };
 
 } // namespace sluice::app

@@ -87,14 +87,29 @@ std::size_t ForwarderUnit::receive(bool& mail_read) noexcept
         }
         mail_read = mail_read && count < packet::Burst::capacity;
         total += count;
-        process_burst(queue.port);
+        if (context_.tap == nullptr) [[likely]] {
+            process_burst<false>(queue.port);
+        } else {
+            process_tapped(queue.port);
+        }
         burst_.clear();
     }
     context_.counters.count(Counter::packets_received, total);
     return total;
 }
 
+void ForwarderUnit::process_tapped(std::uint16_t port) noexcept
+{
+    if (context_.tap->watches_drops()) {
+        process_burst<true>(port);
+    } else {
+        context_.tap->received(port, burst_);
+        process_burst<false>(port);
+    }
+}
+
 /// Two passes: while the second works on one packet, the memory of the next ones is on its way.
+template <bool watched>
 void ForwarderUnit::process_burst(std::uint16_t port) noexcept
 {
     const neigh::Interface& interface = *table_->interface(static_cast<std::uint8_t>(port));
@@ -111,6 +126,9 @@ void ForwarderUnit::process_burst(std::uint16_t port) noexcept
         }
         if (problem) {
             context_.counters.drop(*problem);
+            if constexpr (watched) {
+                context_.tap->dropped(port, frame, *problem);
+            }
             packet.reset();
             continue;
         }
@@ -125,8 +143,14 @@ void ForwarderUnit::process_burst(std::uint16_t port) noexcept
     for (std::size_t index = 0; index < burst_.size(); ++index) {
         if (burst_[index]) {
             Item& item = items_[index];
+            if constexpr (watched) {
+                context_.tap->keep(port, std::as_const(burst_[index]).bytes(), context_.counters);
+            }
             const l4::Verdict verdict = layer4_.process(burst_[index], item.parsed, item.prepared, context_.now);
             act(std::move(burst_[index]), item.parsed, verdict);
+            if constexpr (watched) {
+                context_.tap->judge(context_.counters);
+            }
         }
     }
 }

@@ -41,7 +41,10 @@ private:
         l4::Prepared prepared;
     };
 
+    /// `watched`: a tap wants to know what is dropped.
+    template <bool watched>
     void process_burst(std::uint16_t port) noexcept;
+    void process_tapped(std::uint16_t port) noexcept;
     [[nodiscard]] std::optional<telemetry::DropReason> refuse(Bytes frame, const wire::ParsedPacket& parsed,
                                                               const neigh::Interface& interface) const noexcept;
     [[nodiscard]] bool is_passed_back(Bytes frame, std::uint8_t port, const wire::ParsedPacket& parsed) const noexcept;

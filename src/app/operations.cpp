@@ -4,52 +4,6 @@
 #include "supervisor.hpp"
 
 namespace sluice::app {
-namespace {
-
-/// Records of one slice: some ten microseconds of the core.
-constexpr std::uint32_t flow_slice = 2048;
-constexpr std::size_t connection_slice = 256;
-
-struct FlowSlice {
-    std::vector<flow::Flow> flows;
-    std::uint32_t next = 0;
-    TimePoint now{};
-};
-
-struct ConnectionSlice {
-    std::vector<tcp::ConnectionInfo> connections;
-    std::size_t next = 0;
-};
-
-control::ConnectionView view_of(const flow::Flow& flow, std::size_t core, TimePoint now)
-{
-    control::ConnectionView view;
-    view.core = core;
-    view.layer4 = true;
-    view.protocol = flow.protocol;
-    view.client = {flow.client, flow.client_port};
-    view.service = {flow.service, flow.service_port};
-    view.server = {flow.server, flow.server_port};
-    view.local = {flow.local, flow.local_port};
-    view.state = l4::name(static_cast<l4::TcpState>(flow.state));
-    view.method = static_cast<l4::Method>(flow.method) == l4::Method::nat ? "nat" : "fullnat";
-    view.remaining = flow::FlowTable::remaining(flow, now);
-    return view;
-}
-
-control::ConnectionView view_of(const tcp::ConnectionInfo& connection, std::size_t core)
-{
-    control::ConnectionView view;
-    view.core = core;
-    view.protocol = wire::protocol::tcp;
-    view.client = connection.remote;
-    view.service = connection.local;
-    view.state = tcp::to_string(connection.state);
-    view.tcp = connection;
-    return view;
-}
-
-} // namespace
 
 const std::string& NodeOperations::config_path() const { return supervisor_.config_path_; }
 const std::string& NodeOperations::version() const { return supervisor_.version_; }
@@ -179,71 +133,6 @@ std::vector<std::optional<control::CoreUse>> NodeOperations::core_use()
             left));
     }
     return uses;
-}
-
-void NodeOperations::connections(control::ConnectionCursor& cursor, std::vector<control::ConnectionView>& out)
-{
-    const auto& layout = supervisor_.node_->shared().layout;
-    const std::vector<std::size_t>& cores = cursor.workers ? layout.worker_core : layout.forwarder_core;
-    if (cursor.core >= cores.size()) {
-        cursor =
-            cursor.workers ? control::ConnectionCursor{0, true, 0, true} : control::ConnectionCursor{0, true, 0, false};
-        return;
-    }
-    if (cursor.workers) {
-        connections_of(cursor, out);
-    } else {
-        flows_of(cursor, out);
-    }
-    if (cursor.position == 0) {
-        ++cursor.core;
-    }
-}
-
-void NodeOperations::flows_of(control::ConnectionCursor& cursor, std::vector<control::ConnectionView>& out)
-{
-    const std::size_t core = supervisor_.node_->shared().layout.forwarder_core[cursor.core];
-    // Made here, so that the core allocates nothing.
-    auto slice = std::make_shared<FlowSlice>();
-    slice->flows.reserve(flow_slice);
-    const auto from = static_cast<std::uint32_t>(cursor.position);
-    const bool answered = supervisor_.node_->call(
-        core,
-        [slice, from](Core& on) {
-            slice->now = on.context().now;
-            slice->next = on.forwarder()->layer4().flows().visit(
-                from, flow_slice, slice->now, [&](const flow::Flow& flow) { slice->flows.push_back(flow); });
-        },
-        ask_patience);
-    cursor.position = answered ? slice->next : 0;
-    if (answered) {
-        for (const flow::Flow& flow : slice->flows) {
-            out.push_back(view_of(flow, core, slice->now));
-        }
-    }
-}
-
-void NodeOperations::connections_of(control::ConnectionCursor& cursor, std::vector<control::ConnectionView>& out)
-{
-    const std::size_t core = supervisor_.node_->shared().layout.worker_core[cursor.core];
-    auto slice = std::make_shared<ConnectionSlice>();
-    slice->connections.reserve(connection_slice);
-    const std::size_t from = cursor.position;
-    const bool answered = supervisor_.node_->call(
-        core,
-        [slice, from](Core& on) {
-            slice->next =
-                on.worker()->stack().visit(from, connection_slice, [&](const tcp::ConnectionInfo& connection) {
-                    slice->connections.push_back(connection);
-                });
-        },
-        ask_patience);
-    cursor.position = answered ? slice->next : 0;
-    if (answered) {
-        for (const tcp::ConnectionInfo& connection : slice->connections) {
-            out.push_back(view_of(connection, core));
-        }
-    }
 }
 
 const control::FileJudgement& NodeOperations::file_on_disk() { return supervisor_.judge_file(); }

@@ -34,7 +34,8 @@ public:
     [[nodiscard]] std::string log_problem() const override;
 
     [[nodiscard]] std::vector<std::optional<control::CoreUse>> core_use() override;
-    void connections(control::ConnectionCursor& cursor, std::vector<control::ConnectionView>& out) override;
+    void connections(const std::shared_ptr<const control::ConnectionFilter>& filter, control::ConnectionCursor& cursor,
+                     std::vector<control::ConnectionView>& out) override;
     [[nodiscard]] const control::FileJudgement& file_on_disk() override;
 
     control::ReloadReport reload(bool wait) override;
@@ -44,11 +45,13 @@ public:
     bool undo_handover() override;
     void set_log_level(config::LogLevel level) override;
 
-private:
-    void flows_of(control::ConnectionCursor& cursor, std::vector<control::ConnectionView>& out);
-    void connections_of(control::ConnectionCursor& cursor, std::vector<control::ConnectionView>& out);
+    [[nodiscard]] Expected<std::unique_ptr<control::CaptureSource>, std::string>
+    capture(const control::CaptureRequest& request) override;
+    void call_later(Duration wait, std::function<void()> then) override;
 
+private:
     Supervisor& supervisor_;
+    bool capturing_ = false;
 };
 
 } // namespace sluice::app

@@ -3,6 +3,7 @@
 #include <boost/json/parse.hpp>
 
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 namespace sluice::control {
@@ -63,6 +64,38 @@ std::optional<Duration> Request::duration(std::string_view key) const
         throw std::invalid_argument{"`" + name + "` is a number of seconds above 0"};
     }
     return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(number));
+}
+
+std::optional<std::uint64_t> Request::number(std::string_view key) const
+{
+    const json::value* value = arguments_.if_contains(key);
+    if (value == nullptr || value->is_null()) {
+        return {};
+    }
+    if (!value->is_int64() || value->as_int64() < 0) {
+        throw std::invalid_argument{"`" + std::string{key} + "` is a whole number"};
+    }
+    return static_cast<std::uint64_t>(value->as_int64());
+}
+
+std::vector<std::uint32_t> Request::numbers(std::string_view key) const
+{
+    const json::value* value = arguments_.if_contains(key);
+    std::vector<std::uint32_t> result;
+    if (value == nullptr || value->is_null()) {
+        return result;
+    }
+    const auto refuse = [&] { throw std::invalid_argument{"`" + std::string{key} + "` is a list of whole numbers"}; };
+    if (!value->is_array()) {
+        refuse();
+    }
+    for (const json::value& one : value->as_array()) {
+        if (!one.is_int64() || one.as_int64() < 0 || one.as_int64() > std::numeric_limits<std::uint32_t>::max()) {
+            refuse();
+        }
+        result.push_back(static_cast<std::uint32_t>(one.as_int64()));
+    }
+    return result;
 }
 
 bool Request::flag(std::string_view key) const

@@ -5,6 +5,8 @@
 #include <boost/asio/write.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <sys/socket.h>
+
 namespace sluice::control {
 namespace {
 
@@ -157,6 +159,18 @@ void Session::when_writable(std::function<void()> go_on)
 }
 
 void Session::when_left(std::function<void()> left) { left_ = std::move(left); }
+
+void Session::when_finished(std::function<void()> finished)
+{
+    socket_.async_wait(Socket::wait_read, [self = shared_from_this(),
+                                           finished = std::move(finished)](const error_code& error) {
+        // Half-closed, or readable because of a request that has to wait for its turn.
+        char next = 0;
+        if (!error && !self->closed_ && recv(self->socket_.native_handle(), &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
+            finished();
+        }
+    });
+}
 
 void Session::write()
 {

@@ -32,6 +32,7 @@ public:
     [[nodiscard]] bool congested() const override;
     void when_writable(std::function<void()> go_on) override;
     void when_left(std::function<void()> left) override;
+    void when_finished(std::function<void()> finished) override;
 
 private:
     void read();

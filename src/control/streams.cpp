@@ -3,25 +3,39 @@
 
 #include "views.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
 namespace sluice::control {
 namespace {
 
 /// Slices of a walk over all connections; between two of them other work of the control thread gets its turn.
 class ConnectionWalk : public std::enable_shared_from_this<ConnectionWalk> {
 public:
-    ConnectionWalk(Operations& operations, std::shared_ptr<Reply> reply)
-        : operations_{operations}, reply_{std::move(reply)}
+    ConnectionWalk(Operations& operations, ConnectionFilter filter, std::shared_ptr<Reply> reply)
+        : operations_{operations}, filter_{std::make_shared<const ConnectionFilter>(std::move(filter))}, reply_{
+                                                                                                             std::move(
+                                                                                                                 reply)}
     {
     }
 
     void go_on()
     {
         slice_.clear();
-        operations_.connections(cursor_, slice_);
+        operations_.connections(filter_, cursor_, slice_);
         for (const ConnectionView& connection : slice_) {
             reply_->line(connection_line(operations_, connection));
         }
         if (cursor_.end) {
+            if (cursor_.left_out != 0) {
+                boost::json::object refusal = answer(operations_, Exit::refused);
+                refusal["error"] =
+                    fmt::format("{} cores did not answer: their connections are missing", cursor_.left_out);
+                refusal["hint"] = "`sluicectl status` says whether one stalls";
+                reply_->line(refusal);
+            }
             reply_->end();
             return;
         }
@@ -30,6 +44,7 @@ public:
 
 private:
     Operations& operations_;
+    std::shared_ptr<const ConnectionFilter> filter_;
     std::shared_ptr<Reply> reply_;
     ConnectionCursor cursor_;
     std::vector<ConnectionView> slice_;
@@ -95,9 +110,16 @@ private:
 
 } // namespace
 
-void Verbs::connections(std::shared_ptr<Reply> reply)
+void Verbs::connections(const Request& request, std::shared_ptr<Reply> reply)
 {
-    std::make_shared<ConnectionWalk>(operations_, std::move(reply))->go_on();
+    ConnectionFilter filter = ConnectionFilter::read(request, operations_.model());
+    const std::vector<CoreView> cores = operations_.cores();
+    if (filter.worker && std::none_of(cores.begin(), cores.end(), [&](const CoreView& core) {
+            return core.worker && core.index == *filter.worker;
+        })) {
+        throw std::invalid_argument{fmt::format("core {} is no worker; `sluicectl cores` lists them", *filter.worker)};
+    }
+    std::make_shared<ConnectionWalk>(operations_, std::move(filter), std::move(reply))->go_on();
 }
 
 void Verbs::events(const Request& request, std::shared_ptr<Reply> reply)

@@ -78,6 +78,7 @@ const Verbs::Verb* Verbs::find(std::string_view name) noexcept
         {"undrain", true, nullptr},
         {"handover", true, nullptr},
         {"log", true, nullptr},
+        {"capture", true, nullptr},
     };
     const auto* found =
         std::find_if(std::begin(verbs), std::end(verbs), [&](const Verb& verb) { return verb.name == name; });
@@ -108,9 +109,11 @@ void Verbs::handle(const Request& request, const Caller& caller, std::shared_ptr
         if (verb->view != nullptr) {
             reply->answer(verb->view(operations_));
         } else if (verb->name == "connections") {
-            connections(reply);
+            connections(request, reply);
         } else if (verb->name == "events") {
             events(request, reply);
+        } else if (verb->name == "capture") {
+            capture(request, reply);
         } else if (verb->name == "handover") {
             handover(request, reply);
         } else if (verb->name == "reload") {

@@ -162,8 +162,6 @@ json::object core_object(const CoreView& core)
     return item;
 }
 
-std::string_view protocol_name(std::uint8_t protocol) noexcept { return protocol == 17 ? "udp" : "tcp"; }
-
 } // namespace
 
 json::object status_view(Operations& node)
@@ -290,42 +288,6 @@ json::object neighbours_view(Operations& node)
     }
     json::object object = answer(node);
     object["neighbours"] = std::move(items);
-    return object;
-}
-
-json::object connection_line(const Operations& node, const ConnectionView& connection)
-{
-    json::object object = envelope(node, std::chrono::system_clock::now());
-    object["core"] = connection.core;
-    object["layer"] = connection.layer4 ? 4 : 7;
-    object["protocol"] = protocol_name(connection.protocol);
-    object["state"] = connection.state;
-    if (connection.layer4) {
-        object["client"] = connection.client.to_string();
-        object["service"] = connection.service.to_string();
-        object["server"] = connection.server.to_string();
-        object["local"] = connection.local.to_string();
-        object["method"] = connection.method;
-        object["remaining_seconds"] = seconds(connection.remaining);
-        return object;
-    }
-    const tcp::ConnectionInfo& tcp = connection.tcp;
-    object["local"] = tcp.local.to_string();
-    object["remote"] = tcp.remote.to_string();
-    object["side"] = tcp.active_open ? "server" : "client";
-    object["age_seconds"] = seconds(tcp.age);
-    object["smoothed_rtt_seconds"] = static_cast<double>(tcp.smoothed_rtt.count()) / 1e9;
-    object["retransmission_timeout_seconds"] = seconds(tcp.retransmission_timeout);
-    object["congestion_window_bytes"] = tcp.congestion_window;
-    object["in_flight_bytes"] = tcp.in_flight;
-    object["send_queue_bytes"] = tcp.send_queue;
-    object["receive_queue_bytes"] = tcp.receive_queue;
-    object["send_window_bytes"] = tcp.send_window;
-    object["receive_window_bytes"] = tcp.receive_window;
-    object["segment_size_bytes"] = tcp.segment_size;
-    object["retransmissions_total"] = tcp.retransmissions;
-    object["bytes_sent_total"] = tcp.bytes_sent;
-    object["bytes_received_total"] = tcp.bytes_received;
     return object;
 }
 

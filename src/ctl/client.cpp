@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utility>
 
 namespace sluice::ctl {
 namespace {
@@ -53,15 +54,23 @@ bool send_all(int socket, std::string_view text)
     return true;
 }
 
-/// True when there is something to read, false when nothing came in time.
-bool wait_readable(int socket, std::chrono::milliseconds patience)
+/// True when there is something to read, false when nothing came in time. `stop`: see Conversation; -1 once it was
+/// seen.
+bool wait_readable(int socket, std::chrono::milliseconds patience, int& stop)
 {
-    pollfd waited{socket, POLLIN, 0};
-    int ready = 0;
-    do {
-        ready = poll(&waited, 1, patience.count() == 0 ? -1 : static_cast<int>(patience.count()));
-    } while (ready < 0 && errno == EINTR);
-    return ready > 0;
+    while (true) {
+        pollfd waited[]{{socket, POLLIN, 0}, {stop, POLLIN, 0}};
+        const int ready = poll(waited, 2, patience.count() == 0 ? -1 : static_cast<int>(patience.count()));
+        if (ready < 0 && errno == EINTR) {
+            continue;
+        }
+        if (ready > 0 && waited[1].revents != 0) {
+            shutdown(socket, SHUT_WR);
+            stop = -1;
+            continue;
+        }
+        return ready > 0;
+    }
 }
 
 } // namespace
@@ -84,14 +93,15 @@ Expected<void, std::string> converse(const Conversation& with, const json::objec
         return failure(no_answer(with, std::strerror(errno)));
     }
     std::string input;
+    std::size_t taken = 0; ///< Of `input`, in whole lines; a million of them must not move what is left each time
     std::size_t scanned = 0;
     bool answered = false;
+    int stop = with.stop;
     while (true) {
         const std::size_t end = input.find('\n', scanned);
         if (end != std::string::npos) {
-            const std::string line = input.substr(0, end);
-            input.erase(0, end + 1);
-            scanned = 0;
+            const std::string line = input.substr(taken, end - taken);
+            taken = scanned = end + 1;
             json::error_code error;
             const json::value value = json::parse(line, error);
             if (error || !value.is_object()) {
@@ -103,11 +113,12 @@ Expected<void, std::string> converse(const Conversation& with, const json::objec
             }
             continue;
         }
+        input.erase(0, std::exchange(taken, 0));
         scanned = input.size();
         if (input.size() > line_limit) {
             return failure(no_answer(with, "this is no Sluice node"));
         }
-        if (!wait_readable(socket.get(), with.patience)) {
+        if (!wait_readable(socket.get(), with.patience, stop)) {
             return failure(no_answer(with, "nothing came in time"));
         }
         char buffer[65536];

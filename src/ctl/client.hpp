@@ -17,6 +17,8 @@ enum class Exit : int { success = 0, refused = 1, no_answer = 2, file_invalid = 
 struct Conversation {
     std::string socket;                 ///< Path
     std::chrono::milliseconds patience; ///< Without a line for so long the node does not answer; 0: forever
+    /// When this descriptor gets readable the node is told that we want no more, and what is left is read. -1: none.
+    int stop = -1;
 };
 
 /// Called for each object; false ends the conversation.

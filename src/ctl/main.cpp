@@ -1,3 +1,4 @@
+#include <ctl/capture.hpp>
 #include <ctl/client.hpp>
 #include <ctl/tables.hpp>
 
@@ -24,6 +25,7 @@ struct Command {
     std::string verb;
     json::object request;
     bool stream = false;
+    std::optional<sluice::ctl::CaptureOptions> capture;
     std::chrono::milliseconds patience{::patience};
 };
 
@@ -53,7 +55,6 @@ constexpr std::pair<const char*, const char*> views[] = {
     {"services", "What the node listens on"},
     {"pools", "Pools and how many of their servers take new work"},
     {"servers", "Servers with health, drains and counters"},
-    {"connections", "Forwarded flows and TCP connections, one per line"},
     {"vrrp", "VRRP instances"},
     {"ports", "Ports with link state and counters"},
     {"cores", "Packet cores"},
@@ -62,6 +63,49 @@ constexpr std::pair<const char*, const char*> views[] = {
     {"certificates", "Certificates in use and when they end"},
     {"version", "The node's version"},
 };
+
+void add_connections(CLI::App& program, Command& command)
+{
+    struct Words {
+        std::map<std::string, std::string> texts;
+        std::optional<std::uint32_t> worker;
+    };
+    const auto words = std::make_shared<Words>();
+    CLI::App* verb = program.add_subcommand("connections", "Forwarded flows and TCP connections, one per line");
+    verb->add_option("--client", words->texts["client"],
+                     "Only of this client: ADDR, PREFIX, each with :PORT or without");
+    verb->add_option("--server", words->texts["server"], "Only to this server: the same");
+    verb->add_option("--service", words->texts["service"], "Only of clients of this service");
+    verb->add_option("--state", words->texts["state"], "Only in this state, such as established or time_wait");
+    verb->add_option("--worker", words->worker, "Only of the worker on this core; no forwarded flows");
+    verb->add_option("--detail", words->texts["endpoint"], "Everything about connections with this end, ADDR:PORT");
+    verb->callback([words, &request = command.request] {
+        for (const auto& [key, text] : words->texts) {
+            if (!text.empty()) {
+                request[key] = text;
+            }
+        }
+        if (words->worker) {
+            request["worker"] = *words->worker;
+        }
+        request["detail"] = !words->texts["endpoint"].empty();
+    });
+}
+
+void add_capture(CLI::App& program, Command& command)
+{
+    const auto options = std::make_shared<sluice::ctl::CaptureOptions>();
+    CLI::App* verb = program.add_subcommand("capture", "Packets as the node sees them, as pcapng");
+    verb->add_option("--write,-w", options->file, "The file, - for standard output")->required();
+    verb->add_option("--filter,-f", options->expression, "Only these, in the language of pcap-filter(7)");
+    verb->add_flag("--dropped", options->dropped, "Only what is dropped, with the reason as a comment");
+    verb->add_option("--count,-c", options->count, "End after so many packets")->check(CLI::PositiveNumber);
+    verb->add_option("--seconds", options->seconds, "End after so many seconds")->check(CLI::PositiveNumber);
+    verb->add_option("--snap,-s", options->snap, "Bytes of each packet, at most")
+        ->check(CLI::Range(64, 65535))
+        ->capture_default_str();
+    verb->callback([options, &command] { command.capture = *options; });
+}
 
 void add_changes(CLI::App& program, Command& command)
 {
@@ -79,6 +123,9 @@ void add_changes(CLI::App& program, Command& command)
     };
     const auto words = std::make_shared<Words>();
     json::object& request = command.request;
+
+    add_connections(program, command);
+    add_capture(program, command);
 
     CLI::App* config = program.add_subcommand("config", "The configuration that runs");
     config->add_flag("--diff", words->diff, "Its difference from the file on the disk");
@@ -202,6 +249,9 @@ int main(int argc, char** argv)
     }
     if (command.verb.empty()) {
         command.verb = program.get_subcommands().front()->get_name();
+    }
+    if (command.capture) {
+        return static_cast<int>(sluice::ctl::capture(command.socket, *command.capture));
     }
     command.request["verb"] = command.verb;
     command.stream = command.verb == "connections" || command.verb == "events";

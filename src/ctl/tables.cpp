@@ -455,8 +455,8 @@ std::string render_line(std::string_view verb, const json::object& line)
                            : fmt::format("{} -> {} (rtt {}, in {}, out {})", text(line, "remote"), text(line, "local"),
                                          duration_text(number(line, "smoothed_rtt_seconds")),
                                          cell(line, "bytes_received_total"), cell(line, "bytes_sent_total"));
-    return fmt::format("{:<5}  {:<8}  {:<13}  {}\n", cell(line, "layer"), text(line, "protocol"), text(line, "state"),
-                       path);
+    return fmt::format("{:<5}  {:<8}  {:<13}  {}\n{}", cell(line, "layer"), text(line, "protocol"), text(line, "state"),
+                       path, line.contains("recovery") ? connection_detail(line) : "");
 }
 
 } // namespace sluice::ctl

@@ -19,6 +19,8 @@ namespace sluice::ctl {
 [[nodiscard]] std::string render_line(std::string_view verb, const boost::json::object& line);
 /// The header above the lines of `connections`.
 [[nodiscard]] std::string connections_header();
+/// The lines below a connection that was asked for with everything about it.
+[[nodiscard]] std::string connection_detail(const boost::json::object& line);
 
 /// 93784 as "1d2h", 125 as "2m5s", 0.25 as "250ms".
 [[nodiscard]] std::string duration_text(double seconds);

@@ -1,9 +1,9 @@
-// Writing of pcapng files (draft-ietf-opsawg-pcapng): one section, one Ethernet interface, nanoseconds.
+// A pcapng file with one interface.
 #pragma once
 
-#include <sluice/base/bytes.hpp>
+#include "port/pcapng_blocks.hpp"
+
 #include <sluice/base/result.hpp>
-#include <sluice/base/time.hpp>
 
 #include <cstdio>
 #include <memory>
@@ -11,8 +11,6 @@
 #include <vector>
 
 namespace sluice::port {
-
-enum class Direction : std::uint8_t { inbound = 1, outbound = 2 }; ///< Values of epb_flags
 
 class PcapngFile {
 public:
@@ -29,6 +27,7 @@ private:
         void operator()(std::FILE* file) const noexcept { std::fclose(file); }
     };
     explicit PcapngFile(std::FILE* file) : file_{file} {}
+    bool put() noexcept;
 
     std::unique_ptr<std::FILE, Closer> file_;
     std::vector<std::byte> block_; ///< Reused

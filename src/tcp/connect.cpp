@@ -188,6 +188,7 @@ bool icmp_error_arrives(Core& core, const wire::IcmpError& icmp) noexcept
     auto& connection = static_cast<Connection&>(*entry);
     // RFC 5927 §4.1: only about something that is in flight.
     if (*quoted.sequence < connection.snd_una || *quoted.sequence >= connection.snd_nxt) {
+        core.count(Counter::tcp_icmp_out_of_window);
         return false;
     }
     if (icmp.kind == wire::IcmpErrorKind::too_big) {

@@ -36,9 +36,6 @@ enum class Failure : std::uint8_t {
 
 [[nodiscard]] ErrorCode to_error(Failure failure) noexcept;
 
-/// Loss recovery (RFC 8985, RFC 6582, RFC 5681 §3.1).
-enum class Recovery : std::uint8_t { open, fast, timeout };
-
 /// What would show that a recovery began without a loss: the acknowledgment of the original (RFC 3522), or a D-SACK for
 /// every retransmission (RFC 3708).
 struct Undo {
@@ -90,6 +87,9 @@ struct Connection final : TableEntry, TimerNode {
     Sequence tail_probe_end; ///< SND.NXT when the tail loss probe left, while `tail_probe_out`.
     std::uint8_t duplicate_acks = 0;
     Recovery recovery = Recovery::open;
+    RetransmissionCause cause = RetransmissionCause::none; ///< Why the next segment to be sent again would be
+    RetransmissionCause last_retransmission = RetransmissionCause::none;
+    std::uint32_t last_retransmission_at = 0; ///< Seconds; see seconds()
 
     // --- round trip
     RttEstimator rtt;

@@ -197,6 +197,8 @@ void on_reordering_timeout(Connection& connection) noexcept;
 [[nodiscard]] std::uint32_t bytes_in_pipe(const Connection& connection) noexcept;
 /// A segment of `record` was sent again.
 void note_retransmission(Connection& connection, Flight::Position position) noexcept;
+/// The part of that which a SYN has too.
+void count_retransmission(Connection& connection, RetransmissionCause cause) noexcept;
 /// The first round trip, of the SYN or the SYN-ACK.
 void note_handshake(Connection& connection, Duration round_trip) noexcept;
 [[nodiscard]] Microseconds microseconds(TimePoint time) noexcept; ///< As flight.hpp counts them

@@ -69,6 +69,7 @@ void on_half_open_timer(TimerNode& node, TimePoint now) noexcept
     }
     ++record.count;
     core.count(Counter::tcp_segments_retransmitted);
+    core.count(Counter::tcp_syn_retransmits);
     send_syn_ack(record, *listener, timestamp_of(record));
     core.loop.timers().arm(record, now + back_off(first_syn_ack_timeout, record.count, core.options.rto_maximum));
 }
@@ -213,6 +214,7 @@ bool cookie_returns(Core& core, Listener& listener, const TableEntry& ends, cons
     record.flags = 0;
     const std::optional<std::uint16_t> mss = core.cookies.check(ends, record.irs, record.iss, core.now());
     if (!mss) {
+        core.count(Counter::tcp_syn_cookies_failed);
         return false;
     }
     record.mss = *mss;
@@ -383,6 +385,7 @@ void half_open_segment_arrives(HalfOpen& record, const Segment& segment) noexcep
     if (segment.has(wire::tcp_flag::rst)) {
         if (segment.sequence == expected) {
             core.count(Counter::tcp_attempt_fails);
+            core.count(Counter::tcp_embryonic_resets);
             drop_half_open(record);
         }
         return;
@@ -390,6 +393,7 @@ void half_open_segment_arrives(HalfOpen& record, const Segment& segment) noexcep
     if (segment.has(wire::tcp_flag::syn)) {
         if (!segment.has(wire::tcp_flag::ack) && segment.sequence == record.irs) {
             core.count(Counter::tcp_segments_retransmitted);
+            core.count(Counter::tcp_syn_retransmits);
             send_syn_ack(record, *listener, timestamp_of(record));
         } else {
             acknowledge_half_open(record);

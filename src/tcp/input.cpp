@@ -118,6 +118,7 @@ void segment_arrives(Connection& connection, const Segment& arrived) noexcept
         return;
     }
     if (segment.has(wire::tcp_flag::syn)) {
+        connection.core->count(Counter::tcp_syn_challenges);
         challenge(connection);
         return;
     }

@@ -40,6 +40,9 @@ OptionWriter usual_options(Connection& connection, std::size_t room) noexcept
 
 void acknowledgment_left(Connection& connection) noexcept
 {
+    if (connection.duplicate.size() != 0) {
+        connection.core->count(Counter::tcp_dsack_sent);
+    }
     connection.acknowledged = connection.rcv_nxt;
     connection.ack_now = false;
     connection.ack_at = never;
@@ -278,6 +281,7 @@ std::uint16_t advertise_window(Connection& connection) noexcept
     // The edge moves right in worthwhile steps only (RFC 9293 §3.8.6.2.2) and never left. What is left of an old
     // promise is rounded up to the window scale, or the rounding would take back up to a unit of it (RFC 7323 §2.4).
     const std::uint32_t unit = 1U << connection.rcv_scale;
+    const bool was_closed = connection.rcv_edge == connection.acknowledged;
     const Sequence wanted = connection.rcv_nxt + (free_receive_space(connection) & ~(unit - 1));
     if (wanted - connection.rcv_edge >= static_cast<std::int32_t>(window_update_threshold(connection))) {
         connection.rcv_edge = wanted;
@@ -292,6 +296,9 @@ std::uint16_t advertise_window(Connection& connection) noexcept
         } else {
             --window; // A peer that dribbles single bytes may not creep past the limit by rounding.
         }
+    }
+    if (was_closed != (window == 0) && connection.synchronized() && !connection.fin_received) {
+        connection.core->count(was_closed ? Counter::tcp_zero_windows_reopened : Counter::tcp_zero_windows);
     }
     return static_cast<std::uint16_t>(window);
 }

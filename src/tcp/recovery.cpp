@@ -28,6 +28,7 @@ void enter_fast_recovery(Connection& connection, std::uint32_t delivered, std::u
     connection.prr = {0, 0, std::max(pipe + delivered, 1U)};
     on_loss(connection.congestion, in_flight, connection.mss);
     connection.recovery = Recovery::fast;
+    connection.cause = RetransmissionCause::acknowledgments;
     connection.recover = connection.snd_nxt;
     connection.tail_probe_out = false;
     connection.retransmit_now = true;
@@ -222,6 +223,9 @@ void on_delivery(Connection& connection, const Delivery& delivery) noexcept
     if (advanced && delivery.original && connection.undo.possible && connection.recovery != Recovery::open) {
         // The original arrived, only late: the path reorders, or its delay has jumped.
         connection.core->count(Counter::tcp_full_undo);
+        if (connection.recovery == Recovery::timeout) {
+            connection.core->count(Counter::tcp_loss_undo);
+        }
         connection.rack.reordering_seen = true;
         undo_recovery(connection);
     }
@@ -285,6 +289,17 @@ void on_reordering_timeout(Connection& connection) noexcept
     mark_dirty(connection);
 }
 
+void count_retransmission(Connection& connection, RetransmissionCause cause) noexcept
+{
+    ++connection.retransmissions;
+    connection.last_retransmission = cause;
+    connection.last_retransmission_at = seconds(connection.core->now());
+    connection.core->count(Counter::tcp_segments_retransmitted);
+    if (cause == RetransmissionCause::handshake) {
+        connection.core->count(Counter::tcp_syn_retransmits);
+    }
+}
+
 void note_retransmission(Connection& connection, Flight::Position position) noexcept
 {
     Core& core = *connection.core;
@@ -301,8 +316,7 @@ void note_retransmission(Connection& connection, Flight::Position position) noex
         core.count(connection.recovery == Recovery::fast ? Counter::tcp_fast_retransmits
                                                          : Counter::tcp_slow_start_retransmits);
     }
-    ++connection.retransmissions;
-    core.count(Counter::tcp_segments_retransmitted);
+    count_retransmission(connection, connection.cause);
     connection.flight.resent(position, microseconds(core.now()));
 }
 

@@ -30,36 +30,6 @@ TableEntry ends_of(Core& core, const wire::ParsedPacket& parsed) noexcept
     return ends;
 }
 
-ConnectionInfo describe(const TableEntry& entry) noexcept
-{
-    ConnectionInfo info;
-    info.local = entry.local_endpoint();
-    info.remote = entry.remote_endpoint();
-    if (entry.kind != EntryKind::connection) {
-        info.state = entry.kind == EntryKind::half_open ? State::syn_received : State::time_wait;
-        return info;
-    }
-    const auto& connection = static_cast<const Connection&>(entry);
-    info.state = connection.state;
-    info.active_open = connection.active_open;
-    info.smoothed_rtt = std::chrono::microseconds{connection.rtt.smoothed_us};
-    info.retransmission_timeout = current_timeout(connection);
-    info.age = connection.core->now() - connection.opened_at;
-    info.congestion_window = connection.congestion.window;
-    info.slow_start_threshold = connection.congestion.threshold;
-    info.in_flight = connection.in_flight();
-    info.send_queue = connection.unacknowledged;
-    info.receive_queue = connection.unread;
-    info.send_window = connection.snd_wnd;
-    info.receive_window = connection.receive_window();
-    info.out_of_order = connection.out_of_order != nullptr ? connection.out_of_order->bytes() : 0;
-    info.segment_size = connection.mss;
-    info.retransmissions = connection.retransmissions;
-    info.bytes_sent = connection.bytes_sent;
-    info.bytes_received = connection.bytes_received;
-    return info;
-}
-
 /// Ends what `matches` says, from its place in the table. Returns how many ended.
 template <class Predicate>
 std::size_t abort_where(Core& core, Predicate matches) noexcept
@@ -88,14 +58,6 @@ std::size_t abort_where(Core& core, Predicate matches) noexcept
 }
 
 } // namespace
-
-std::string_view to_string(State state) noexcept
-{
-    constexpr std::array<std::string_view, 10> names{"CLOSED",     "SYN_SENT",   "SYN_RECEIVED", "ESTABLISHED",
-                                                     "FIN_WAIT_1", "FIN_WAIT_2", "CLOSE_WAIT",   "CLOSING",
-                                                     "LAST_ACK",   "TIME_WAIT"};
-    return names[static_cast<std::size_t>(state)];
-}
 
 bool RateLimit::allow(TimePoint now) noexcept
 {
@@ -294,19 +256,6 @@ std::size_t Stack::abort_address(const wire::IpAddress& local) noexcept
 std::size_t Stack::abort_all() noexcept
 {
     return abort_where(*core_, [](const TableEntry&) { return true; });
-}
-
-std::size_t Stack::visit(std::size_t cursor, std::size_t limit,
-                         const std::function<void(const ConnectionInfo&)>& visitor) const
-{
-    const ConnectionTable& table = core_->table;
-    for (; cursor < table.slots() && limit != 0; ++cursor) {
-        if (const TableEntry* entry = table.at(cursor)) {
-            visitor(describe(*entry));
-            --limit;
-        }
-    }
-    return cursor < table.slots() ? cursor : 0;
 }
 
 StackUsage Stack::usage() const noexcept

@@ -5,6 +5,8 @@
 // reduced before.
 #include "tcp/core.hpp"
 
+#include <utility>
+
 namespace sluice::tcp {
 namespace {
 
@@ -51,7 +53,10 @@ void send_tail_probe(Connection& connection) noexcept
     }
     const Sequence before = connection.snd_nxt;
     const bool in_recovery = connection.recovery == Recovery::fast;
-    if (!send_probe_segment(connection)) {
+    const RetransmissionCause before_probe = std::exchange(connection.cause, RetransmissionCause::tail_loss_probe);
+    const bool sent = send_probe_segment(connection);
+    connection.cause = before_probe;
+    if (!sent) {
         return;
     }
     connection.core->count(Counter::tcp_loss_probes);

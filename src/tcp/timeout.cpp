@@ -49,9 +49,10 @@ void mark_losses(Connection& connection, bool first) noexcept
     mark_losses_on_timeout(connection.rack, flight, window, microseconds(connection.core->now()));
 }
 
-void begin_timeout_recovery(Connection& connection) noexcept
+void begin_timeout_recovery(Connection& connection, RetransmissionCause cause) noexcept
 {
     connection.recovery = Recovery::timeout;
+    connection.cause = cause;
     connection.recover = connection.snd_nxt;
     connection.loss_at = never;
     connection.reordering_timer = false;
@@ -67,6 +68,11 @@ void on_retransmission_timeout(Connection& connection) noexcept
     Core& core = *connection.core;
     core.count(Counter::tcp_timeouts);
     const bool first = connection.backoff == 0;
+    if (first && connection.recovery != Recovery::open) {
+        core.count(connection.recovery == Recovery::timeout ? Counter::tcp_loss_failures
+                   : connection.sack_allowed                ? Counter::tcp_sack_failures
+                                                            : Counter::tcp_reno_failures);
+    }
     suspect_black_hole(connection);
     if (connection.recovery == Recovery::fast) {
         connection.congestion.window = connection.congestion.threshold; // Of which there was only what PRR let out.
@@ -76,7 +82,7 @@ void on_retransmission_timeout(Connection& connection) noexcept
     }
     mark_losses(connection, first);
     on_timeout(connection.congestion, connection.in_flight(), connection.mss, first);
-    begin_timeout_recovery(connection);
+    begin_timeout_recovery(connection, RetransmissionCause::timeout);
     if (const auto path = core.output.find_path(connection.local, connection.remote)) {
         connection.path.id = path->id;
     }
@@ -99,7 +105,7 @@ void reduce_path_mtu(Connection& connection, std::uint32_t mtu) noexcept
     connection.flight.mark_all_lost();
     connection.flight.cut(connection.core->buffers, connection.mss);
     connection.undo.possible = false;
-    begin_timeout_recovery(connection);
+    begin_timeout_recovery(connection, RetransmissionCause::path_mtu);
     mark_dirty(connection);
 }
 

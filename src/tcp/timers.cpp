@@ -52,8 +52,7 @@ void handshake_timeout(Connection& connection) noexcept
     }
     ++connection.backoff;
     connection.timing = false;
-    ++connection.retransmissions;
-    core.count(Counter::tcp_segments_retransmitted);
+    count_retransmission(connection, RetransmissionCause::handshake);
     if (const auto path = core.output.find_path(connection.local, connection.remote)) {
         connection.path.id = path->id;
     }

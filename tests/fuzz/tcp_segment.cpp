@@ -407,7 +407,7 @@ private:
         }
         host_.sent.clear();
         require(host_.pool.available() == host_.pool.capacity());
-        host_.stack.visit(0, 64, [](const tcp::ConnectionInfo& info) {
+        host_.stack.visit(0, {64, ~std::size_t{0}, true, {}}, [](const tcp::ConnectionInfo& info) {
             require(info.in_flight <= info.send_queue + 1); // SND.UNA <= SND.NXT <= end of data, and SYN or FIN
             require(info.send_queue <= send_limit && info.receive_queue <= 2 * 16384);
             require(info.receive_window <= 2 * 16384 && info.out_of_order <= 2 * 16384);

@@ -4,6 +4,8 @@
 
 #include <sluice/base/diagnostic.hpp>
 #include <sluice/config/model.hpp>
+#include <sluice/control/capture.hpp>
+#include <sluice/control/connection_filter.hpp>
 #include <sluice/control/drains.hpp>
 #include <sluice/control/events.hpp>
 #include <sluice/control/snapshot.hpp>
@@ -13,6 +15,7 @@
 #include <sluice/telemetry/histogram.hpp>
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -81,6 +84,8 @@ struct ConnectionCursor {
     bool workers = false; ///< Flows first, then connections of workers
     std::uint64_t position = 0;
     bool end = false;
+    unsigned silent = 0;      ///< How often in a row the core at hand did not answer in time
+    std::size_t left_out = 0; ///< Cores that were given up
 };
 
 /// How a reload ended.
@@ -143,8 +148,10 @@ public:
 
     /// Nothing for a core that did not answer in time. Together at most about 50 ms.
     [[nodiscard]] virtual std::vector<std::optional<CoreUse>> core_use() = 0;
-    /// A slice of all connections: few enough that no core notices.
-    virtual void connections(ConnectionCursor& cursor, std::vector<ConnectionView>& out) = 0;
+    /// A slice of the connections that `filter` takes: so few are looked at that no core notices. A core that does not
+    /// answer is asked again by the next calls, and left out in the end.
+    virtual void connections(const std::shared_ptr<const ConnectionFilter>& filter, ConnectionCursor& cursor,
+                             std::vector<ConnectionView>& out) = 0;
     /// Read again when it changed since the last call.
     [[nodiscard]] virtual const FileJudgement& file_on_disk() = 0;
 
@@ -159,6 +166,14 @@ public:
     /// False when the node was not standby.
     virtual bool undo_handover() = 0;
     virtual void set_log_level(config::LogLevel level) = 0;
+
+    // ---- Capture ----
+
+    /// Begins one. The error is a sentence: another one runs, or the filter is none.
+    [[nodiscard]] virtual Expected<std::unique_ptr<CaptureSource>, std::string>
+    capture(const CaptureRequest& request) = 0;
+    /// Calls `then` once, later, on the control thread.
+    virtual void call_later(Duration wait, std::function<void()> then) = 0;
 };
 
 } // namespace sluice::control

@@ -1,6 +1,6 @@
 // The control socket speaks lines of JSON: a request is one object with `verb` and the verb's arguments; the answer is
-// one object, or for `connections` and `events` one object per line until the node closes the connection. Every object
-// carries schema, node and time; an answer carries exit_code, and error and hint when the node says no.
+// one object, or for `connections`, `events` and `capture` one object per line until the node closes the connection.
+// Every object carries schema, node and time; an answer carries exit_code, and error and hint when the node says no.
 #pragma once
 
 #include <sluice/base/result.hpp>
@@ -9,9 +9,11 @@
 #include <boost/json/object.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sluice::control {
 
@@ -32,6 +34,9 @@ public:
     [[nodiscard]] std::optional<std::string> text(std::string_view key) const;
     [[nodiscard]] std::optional<Duration> duration(std::string_view key) const; ///< `<key>_seconds`, a number
     [[nodiscard]] bool flag(std::string_view key) const;
+    [[nodiscard]] std::optional<std::uint64_t> number(std::string_view key) const; ///< Whole, not negative
+    /// Of whole numbers, each below 2^32; empty when it is absent.
+    [[nodiscard]] std::vector<std::uint32_t> numbers(std::string_view key) const;
 
 private:
     std::string verb_;

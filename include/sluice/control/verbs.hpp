@@ -32,6 +32,9 @@ public:
     virtual void when_writable(std::function<void()> go_on) = 0;
     /// Calls `left` once, later, when the caller has left or the answer has ended.
     virtual void when_left(std::function<void()> left) = 0;
+    /// Calls `finished` once, later, when the caller has said that it will ask nothing more: a request to come to the
+    /// end.
+    virtual void when_finished(std::function<void()> finished) = 0;
 };
 
 class Verbs {
@@ -54,8 +57,9 @@ private:
     Answer config(const Request& request);
     Answer log(const Request& request);
     void handover(const Request& request, std::shared_ptr<Reply> reply);
-    void connections(std::shared_ptr<Reply> reply);
+    void connections(const Request& request, std::shared_ptr<Reply> reply);
     void events(const Request& request, std::shared_ptr<Reply> reply);
+    void capture(const Request& request, const std::shared_ptr<Reply>& reply);
 
     Operations& operations_;
 };

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <sluice/base/result.hpp>
+#include <sluice/tcp/connection_info.hpp>
 #include <sluice/tcp/options.hpp>
 #include <sluice/tcp/output.hpp>
 #include <sluice/tcp/stream.hpp>
@@ -13,51 +14,10 @@
 
 #include <functional>
 #include <memory>
-#include <string_view>
 
 namespace sluice::tcp {
 
 struct Core;
-
-enum class State : std::uint8_t {
-    closed,
-    syn_sent,
-    syn_received,
-    established,
-    fin_wait_1,
-    fin_wait_2,
-    close_wait,
-    closing,
-    last_ack,
-    time_wait,
-};
-
-/// "SYN_SENT", "ESTABLISHED", ... as RFC 9293 writes them.
-[[nodiscard]] std::string_view to_string(State state) noexcept;
-
-/// What a look at one connection shows. Half-open and TIME_WAIT records fill only the first block.
-struct ConnectionInfo {
-    wire::Endpoint local;
-    wire::Endpoint remote;
-    State state = State::closed;
-    bool active_open = false; ///< We connected.
-
-    Duration smoothed_rtt{};
-    Duration retransmission_timeout{};
-    Duration age{};
-    std::uint32_t congestion_window = 0;    ///< Bytes
-    std::uint32_t slow_start_threshold = 0; ///< Bytes
-    std::uint32_t in_flight = 0;            ///< Bytes sent and not acknowledged
-    std::uint32_t send_queue = 0;           ///< Bytes written and not acknowledged
-    std::uint32_t receive_queue = 0;        ///< Bytes not read yet
-    std::uint32_t send_window = 0;          ///< What the peer offers
-    std::uint32_t receive_window = 0;       ///< What we offer
-    std::uint32_t out_of_order = 0;         ///< Bytes
-    std::uint16_t segment_size = 0;
-    std::uint32_t retransmissions = 0;
-    std::uint64_t bytes_sent = 0;
-    std::uint64_t bytes_received = 0;
-};
 
 /// Everything that the stack holds; all zero (except the totals of `buffer_bytes_cached`) when nothing is open.
 struct StackUsage {
@@ -128,9 +88,17 @@ public:
     std::size_t abort_address(const wire::IpAddress& local) noexcept;
     std::size_t abort_all() noexcept;
 
-    /// Shows up to `limit` connections from `cursor` (0 at first); returns the next cursor, 0 at the end. What changes
+    /// How a slice of a walk over all connections is bounded, and what it picks.
+    struct Slice {
+        std::size_t limit = 256;  ///< Connections to look at
+        std::size_t slots = 8192; ///< Slots of the table to look at; most may be empty
+        bool detail = false;      ///< Fill ConnectionInfo::detail
+        /// Which ones to show; empty: all.
+        std::function<bool(const ConnectionEnds&)> wanted{};
+    };
+    /// Shows a slice of all connections from `cursor` (0 at first); returns the next cursor, 0 at the end. What changes
     /// in between may be missed or seen twice.
-    std::size_t visit(std::size_t cursor, std::size_t limit,
+    std::size_t visit(std::size_t cursor, const Slice& slice,
                       const std::function<void(const ConnectionInfo&)>& visitor) const;
 
     [[nodiscard]] StackUsage usage() const noexcept;

@@ -75,7 +75,12 @@ public:
     void drop(DropReason reason, std::uint64_t packets = 1) noexcept
     {
         drops_[static_cast<std::size_t>(reason)].add(packets);
+        last_drop_ = reason;
+        ++drop_calls_;
     }
+    /// Calls of drop(), and the reason of the last one: how a capture learns what became of a packet. The core alone.
+    [[nodiscard]] std::uint64_t drop_calls() const noexcept { return drop_calls_; }
+    [[nodiscard]] DropReason last_drop() const noexcept { return last_drop_; }
 
     [[nodiscard]] std::uint64_t get(Counter counter) const noexcept
     {
@@ -89,6 +94,8 @@ public:
 private:
     alignas(64) std::array<Cell, counter_count> counters_{};
     alignas(64) std::array<Cell, drop_reason_count> drops_{};
+    std::uint64_t drop_calls_ = 0;
+    DropReason last_drop_{};
 };
 
 } // namespace sluice::telemetry

@@ -24,8 +24,9 @@ public:
 
     // ---- What a test sets and sees ----
 
-    std::size_t connection_count = 0;  ///< What `connections` lists
-    std::size_t connections_given = 0; ///< How far its readers have come
+    std::size_t connection_count = 0;                          ///< What `connections` lists
+    std::shared_ptr<const ConnectionFilter> connection_filter; ///< Of the last walk
+    std::size_t connections_given = 0;                         ///< How far its readers have come
     std::function<void(HandoverResult)> handover_done;
     telemetry::CoreCounters counters;
     config::Model configuration;
@@ -42,6 +43,8 @@ public:
     Drains drained;
     std::string log_trouble;
     bool is_standby = false;
+    std::unique_ptr<CaptureSource> next_capture; ///< Null: refused
+    std::vector<std::function<void()>> later;    ///< What call_later() was given
     /// Changes that were asked for, in their order.
     std::vector<std::string> asked;
 
@@ -80,8 +83,10 @@ public:
     [[nodiscard]] std::uint64_t log_lines_lost() const override { return 0; }
     [[nodiscard]] std::string log_problem() const override { return log_trouble; }
     [[nodiscard]] std::vector<std::optional<CoreUse>> core_use() override { return {std::nullopt}; }
-    void connections(ConnectionCursor& cursor, std::vector<ConnectionView>& out) override
+    void connections(const std::shared_ptr<const ConnectionFilter>& filter, ConnectionCursor& cursor,
+                     std::vector<ConnectionView>& out) override
     {
+        connection_filter = filter;
         constexpr std::size_t slice = 256;
         for (std::size_t taken = 0; taken < slice && cursor.position < connection_count; ++taken, ++cursor.position) {
             out.emplace_back();
@@ -118,6 +123,16 @@ public:
     {
         asked.push_back("log " + std::to_string(static_cast<int>(level)));
     }
+    [[nodiscard]] Expected<std::unique_ptr<CaptureSource>, std::string> capture(const CaptureRequest& request) override
+    {
+        asked.push_back("capture " + std::to_string(request.snap) + (request.dropped ? " dropped" : "") + " filter " +
+                        std::to_string(request.filter.size()));
+        if (next_capture == nullptr) {
+            return failure(std::string{"a capture runs already"});
+        }
+        return std::move(next_capture);
+    }
+    void call_later(Duration, std::function<void()> then) override { later.push_back(std::move(then)); }
 
 private:
     std::string config_path_ = "/etc/sluice/sluice.yaml";

@@ -24,7 +24,8 @@ constexpr const char* looking[] = {"status",     "services",     "pools",  "serv
                                    "neighbours", "certificates", "config", "plan",    "version"};
 constexpr const char* changing[] = {
     R"({"verb":"reload"})",   R"({"verb":"drain","target":"web"})", R"({"verb":"undrain","target":"web"})",
-    R"({"verb":"handover"})", R"({"verb":"handover","undo":true})", R"({"verb":"log","level":"debug"})"};
+    R"({"verb":"handover"})", R"({"verb":"handover","undo":true})", R"({"verb":"log","level":"debug"})",
+    R"({"verb":"capture"})"};
 constexpr const char* file = R"(
 node: n
 ports: [{name: front, device: {interface: eth1}, addresses: [192.0.2.11/24]}]
@@ -41,6 +42,7 @@ public:
     [[nodiscard]] bool congested() const override { return false; }
     void when_writable(std::function<void()>) override {}
     void when_left(std::function<void()>) override {}
+    void when_finished(std::function<void()>) override {}
 
 private:
     std::vector<json::object>& out_;
@@ -115,7 +117,7 @@ TEST_F(VerbsTest, Root_ChangesWhatItAsksFor)
     }
     EXPECT_THAT(node.asked, ElementsAre("reload", "drain web 192.0.2.21:80 root ", "drain web 192.0.2.22:80 root ",
                                         "undrain web 192.0.2.21:80", "undrain web 192.0.2.22:80", "handover 3000",
-                                        "undo", "log 1"));
+                                        "undo", "log 1", "capture 256 filter 0"));
 }
 
 TEST_F(VerbsTest, UnknownVerb_IsAUsageError) { EXPECT_EQ(exit_of(verb("dance")), 64); }

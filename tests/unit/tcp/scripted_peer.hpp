@@ -274,7 +274,7 @@ struct ScriptedPeer : ::testing::Test {
     [[nodiscard]] std::optional<ConnectionInfo> info()
     {
         std::optional<ConnectionInfo> found;
-        host().stack.visit(0, 10, [&](const ConnectionInfo& one) { found = one; });
+        host().stack.visit(0, {10, ~std::size_t{0}, false, {}}, [&](const ConnectionInfo& one) { found = one; });
         return found;
     }
     [[nodiscard]] State state() { return info() ? info()->state : State::closed; }
