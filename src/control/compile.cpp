@@ -30,6 +30,16 @@ std::vector<vrrp::TrackedState> tracked_of(const std::vector<vrrp::Parameters>& 
     return tracked;
 }
 
+/// Whether the check of another pool has found this address well: until its own check has decided, a new record is
+/// believed to be what that one is, so that a pool may be renamed under load.
+template <class Servers>
+bool known_to_be_up(const Servers& servers, const wire::Endpoint& address)
+{
+    return std::any_of(servers.begin(), servers.end(), [&](const auto& known) {
+        return known.first.second == address && known.second.server->status() == health::Status::up;
+    });
+}
+
 } // namespace
 
 const Registry::ServerEntry& Registry::server(const std::string& pool, const std::string& name,
@@ -40,7 +50,9 @@ const Registry::ServerEntry& Registry::server(const std::string& pool, const std
     if (found == servers.end()) {
         ServerEntry entry;
         entry.server = std::make_shared<health::Server>(pool, name.empty() ? address.to_string() : name, address);
-        entry.server->set_status(checked ? health::Status::checking : health::Status::unchecked);
+        entry.server->set_status(!checked                           ? health::Status::unchecked
+                                 : known_to_be_up(servers, address) ? health::Status::up
+                                                                    : health::Status::checking);
         entry.id = server_registry->add(entry.server);
         entry.checked = checked;
         found = servers.emplace(key, std::move(entry)).first;
@@ -93,7 +105,7 @@ void adopt(Registry& registry, const config::Model& model)
             entry.server->set_name(server.name.empty() ? address.to_string() : server.name);
             const bool checked = pool.health.has_value();
             if (checked && !entry.checked) {
-                entry.server->set_status(health::Status::checking);
+                entry.server->set_status(health::Status::up); // It has served so far; the first verdict decides alone.
             } else if (!checked && entry.server->status() != health::Status::unchecked) {
                 entry.server->set_status(health::Status::unchecked);
             }

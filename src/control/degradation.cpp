@@ -104,7 +104,9 @@ void judge_vrrp(const Operations& node, List& found)
         for (const vrrp::Member& member : group.members()) {
             const vrrp::Statistics& seen = member.statistics;
             const TimePoint heard{Duration{static_cast<Duration::rep>(seen.other_active_heard.get())}};
-            if (seen.other_active.get() != 0 && node.now() - heard < two_actives_fade &&
+            // Not one of before: at a handback the other node was heard while it still was the active one.
+            const TimePoint active_since{Duration{static_cast<Duration::rep>(seen.last_transition.get())}};
+            if (seen.other_active.get() != 0 && heard > active_since && node.now() - heard < two_actives_fade &&
                 static_cast<vrrp::State>(seen.state.get()) == vrrp::State::active) {
                 found.push_back(
                     {"two_actives", member.parameters.name,

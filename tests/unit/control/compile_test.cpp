@@ -365,7 +365,7 @@ pools: [{name: a, servers: [{address: 10.0.0.21:80, name: old}]}]
     EXPECT_EQ(record.status(), health::Status::unchecked) << "it would refuse everything, and nobody would check it";
     EXPECT_EQ(record.name(), "old");
     adopt(registry, after);
-    EXPECT_EQ(record.status(), health::Status::checking);
+    EXPECT_EQ(record.status(), health::Status::up) << "it goes on serving until the first verdict";
     EXPECT_EQ(record.name(), "new");
 
     // A check whose last verdict comes when it is already gone.
@@ -375,6 +375,28 @@ pools: [{name: a, servers: [{address: 10.0.0.21:80, name: old}]}]
     adopt(registry, before);
     EXPECT_EQ(record.status(), health::Status::unchecked);
     EXPECT_TRUE(record.accepts_new());
+}
+
+// The symptom: a reload that renamed a pool answered 503 until the first check.
+TEST_F(CompileTest, PoolThatIsRenamed_ServesFromWhatItsServersAreKnownToBe)
+{
+    const auto named = [&](const std::string& pool, const std::string& port) {
+        return model(R"(
+ports: [{name: front, device: {interface: eth1}, addresses: [10.0.0.1/24]}]
+services: [{name: s, listen: 10.0.0.1:80/tcp, proxy: {routes: [{pool: )" +
+                     pool + R"(}]}}]
+pools: [{name: )" + pool +
+                     ", servers: [{address: 10.0.0.21:" + port + "}], health: {tcp: {}}}]\n");
+    };
+    const auto first = compile(named("a", "80"));
+    ASSERT_EQ(server("a", "10.0.0.21:80").status(), health::Status::checking);
+    const auto early = compile(named("b", "80"), first.get());
+    EXPECT_EQ(server("b", "10.0.0.21:80").status(), health::Status::checking);
+    server("a", "10.0.0.21:80").set_status(health::Status::up);
+    const auto second = compile(named("c", "80"), first.get());
+    EXPECT_EQ(server("c", "10.0.0.21:80").status(), health::Status::up);
+    const auto other = compile(named("d", "81"), first.get());
+    EXPECT_EQ(server("d", "10.0.0.21:81").status(), health::Status::checking) << "nobody has checked that port";
 }
 
 TEST_F(CompileTest, ServerOfAModelThatWasRefused_IsForgotten)

@@ -182,6 +182,21 @@ TEST_F(DegradationTest, AnotherActiveNode_IsNamedWhileItIsHeard)
     EXPECT_THAT(kinds(), IsEmpty());
 }
 
+// The symptom: after a handback the peer died, and the survivor said that another node was active.
+TEST_F(DegradationTest, AnotherActiveNodeOfBeforeTheTakeover_IsNotNamed)
+{
+    vrrp::test::Node self{std::vector<vrrp::Parameters>{}};
+    run_instance(self, 200);
+    self.run(1s);
+    self.hear(150, "192.0.2.3");
+    node.time = self.now;
+    ASSERT_EQ(only().kind, "two_actives");
+    self.hear(250, "192.0.2.3"); // A better one: it gives way,
+    self.run(10s);               // and takes over when that one is silent.
+    node.time = self.now;
+    EXPECT_THAT(kinds(), IsEmpty());
+}
+
 TEST_F(DegradationTest, InstanceThatYieldsForAFault_IsNamed_AHealthyBackupIsNot)
 {
     vrrp::test::Node self{std::vector<vrrp::Parameters>{}};
