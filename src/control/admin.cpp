@@ -22,7 +22,7 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
-using asio::ip::tcp;
+using Tcp = asio::ip::tcp; // `tcp` is a module of ours
 using boost::system::error_code;
 
 constexpr std::size_t connections_limit = 32;
@@ -31,7 +31,7 @@ constexpr std::uint32_t header_limit = 8192;
 constexpr auto visit_patience = std::chrono::seconds{10};
 constexpr auto visit_pause = std::chrono::milliseconds{200};
 
-wire::IpAddress address_of(const tcp::endpoint& endpoint)
+wire::IpAddress address_of(const Tcp::endpoint& endpoint)
 {
     // Not by way of text, where a link-local address carries its zone.
     if (endpoint.address().is_v4()) {
@@ -73,7 +73,7 @@ Response respond(Operations& node, const http::request<http::empty_body>& reques
 
 class Visit : public std::enable_shared_from_this<Visit> {
 public:
-    Visit(tcp::socket socket, Operations& node, std::shared_ptr<std::size_t> count)
+    Visit(Tcp::socket socket, Operations& node, std::shared_ptr<std::size_t> count)
         : stream_{std::move(socket)}, node_{node}, count_{std::move(count)}
     {
         ++*count_;
@@ -130,12 +130,12 @@ struct AdminPage::State : std::enable_shared_from_this<AdminPage::State> {
     Operations& node;
     asio::steady_timer pause;
     std::optional<config::Admin> admin;
-    std::shared_ptr<tcp::acceptor> acceptor;
+    std::shared_ptr<Tcp::acceptor> acceptor;
     std::shared_ptr<std::size_t> visits = std::make_shared<std::size_t>(0);
 
-    void accept(const std::shared_ptr<tcp::acceptor>& from)
+    void accept(const std::shared_ptr<Tcp::acceptor>& from)
     {
-        from->async_accept([self = shared_from_this(), from](const error_code& error, tcp::socket socket) {
+        from->async_accept([self = shared_from_this(), from](const error_code& error, Tcp::socket socket) {
             if (self->acceptor != from || error == asio::error::operation_aborted) {
                 return;
             }
@@ -149,7 +149,7 @@ struct AdminPage::State : std::enable_shared_from_this<AdminPage::State> {
                 return;
             }
             error_code unknown;
-            const tcp::endpoint client = socket.remote_endpoint(unknown);
+            const Tcp::endpoint client = socket.remote_endpoint(unknown);
             if (!unknown && *self->visits < connections_limit && may_look(address_of(client), *self->admin)) {
                 std::make_shared<Visit>(std::move(socket), self->node, self->visits)->read();
             }
@@ -172,19 +172,19 @@ AdminPage::~AdminPage()
 
 std::optional<MachineError> AdminPage::apply(const std::optional<config::Admin>& admin)
 {
-    std::shared_ptr<tcp::acceptor> acceptor = state_->acceptor;
+    std::shared_ptr<Tcp::acceptor> acceptor = state_->acceptor;
     const bool moved = !admin || !state_->admin || *admin->listen != *state_->admin->listen;
     if (moved) {
         acceptor.reset();
     }
     if (admin && !acceptor) {
         const wire::Endpoint& wanted = *admin->listen;
-        const tcp::endpoint endpoint{asio::ip::make_address(wanted.address.to_string()), wanted.port};
-        acceptor = std::make_shared<tcp::acceptor>(state_->io);
+        const Tcp::endpoint endpoint{asio::ip::make_address(wanted.address.to_string()), wanted.port};
+        acceptor = std::make_shared<Tcp::acceptor>(state_->io);
         error_code error;
         acceptor->open(endpoint.protocol(), error);
         if (!error) {
-            acceptor->set_option(tcp::acceptor::reuse_address{true}, error);
+            acceptor->set_option(Tcp::acceptor::reuse_address{true}, error);
         }
         if (!error) {
             acceptor->bind(endpoint, error);
