@@ -47,7 +47,7 @@ struct Closer {
 };
 using File = std::unique_ptr<std::FILE, Closer>;
 
-std::uint64_t number(const json::object& line, std::string_view key)
+std::uint64_t count_of(const json::object& line, std::string_view key)
 {
     json::error_code error;
     const json::value* value = line.if_contains(key);
@@ -55,7 +55,7 @@ std::uint64_t number(const json::object& line, std::string_view key)
     return error ? 0 : found;
 }
 
-std::string text(const json::object& line, std::string_view key)
+std::string text_of(const json::object& line, std::string_view key)
 {
     const json::value* value = line.if_contains(key);
     return value != nullptr && value->is_string() ? std::string{std::string_view{value->as_string()}} : std::string{};
@@ -139,14 +139,14 @@ Exit capture(const std::string& socket, const CaptureOptions& options)
     bool begun = false;
     const auto receive = [&](const json::object& line, const std::string&) {
         if (line.contains("error")) {
-            exit = static_cast<Exit>(number(line, "exit_code"));
-            fmt::print(stderr, "sluicectl: {}\n", text(line, "error"));
+            exit = static_cast<Exit>(count_of(line, "exit_code"));
+            fmt::print(stderr, "sluicectl: {}\n", text_of(line, "error"));
             return false;
         }
         begun = true;
-        totals = {number(line, "packets_total"), number(line, "discarded_total"),
-                  number(line, "drops_without_packet_total")};
-        const auto piece = base64_decode(text(line, "pcapng"));
+        totals = {count_of(line, "packets_total"), count_of(line, "discarded_total"),
+                  count_of(line, "drops_without_packet_total")};
+        const auto piece = base64_decode(text_of(line, "pcapng"));
         if (!piece || std::fwrite(piece->data(), 1, piece->size(), file.get()) != piece->size() ||
             std::fflush(file.get()) != 0) {
             exit = failed();

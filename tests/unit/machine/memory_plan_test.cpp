@@ -7,7 +7,7 @@
 namespace sluice::app {
 namespace {
 
-constexpr std::uint64_t mebibyte = 1ULL << 20U;
+constexpr std::uint64_t one_mebibyte = 1ULL << 20U;
 
 /// What the plan hands out, as its parts are used.
 std::uint64_t bytes_of(const MemoryPlan& plan, const MemoryRequest& request)
@@ -20,7 +20,8 @@ std::uint64_t bytes_of(const MemoryPlan& plan, const MemoryRequest& request)
 
 TEST(MemoryPlan, hands_out_nearly_all_and_not_a_byte_more)
 {
-    for (const std::uint64_t size : {256 * mebibyte, 512 * mebibyte, 4096 * mebibyte, 65536 * mebibyte}) {
+    for (const std::uint64_t size :
+         {256 * one_mebibyte, 512 * one_mebibyte, 4096 * one_mebibyte, 65536 * one_mebibyte}) {
         for (const std::size_t cores : {1U, 2U, 8U}) {
             const MemoryRequest request{size, cores, cores, cores, 2 * cores};
             const MemoryPlan plan = plan_memory(request);
@@ -35,7 +36,7 @@ TEST(MemoryPlan, hands_out_nearly_all_and_not_a_byte_more)
 
 TEST(MemoryPlan, nine_gibibytes_buy_a_million_connections_on_one_core)
 {
-    EXPECT_GE(plan_memory({9216 * mebibyte, 1, 1, 1, 1}).connections_per_worker, 1'000'000U);
+    EXPECT_GE(plan_memory({9216 * one_mebibyte, 1, 1, 1, 1}).connections_per_worker, 1'000'000U);
 }
 
 TEST(MemoryPlan, least_size_fits_and_one_byte_less_does_not)
