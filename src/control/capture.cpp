@@ -36,8 +36,17 @@ public:
 
     void start()
     {
-        reply_->when_left([self = shared_from_this()] { self->source_.reset(); });
-        reply_->when_finished([self = shared_from_this()] { self->finished_ = true; });
+        // The next look keeps the walk alive, not the reply, which the walk itself holds.
+        reply_->when_left([walk = weak_from_this()] {
+            if (const auto self = walk.lock()) {
+                self->source_.reset();
+            }
+        });
+        reply_->when_finished([walk = weak_from_this()] {
+            if (const auto self = walk.lock()) {
+                self->finished_ = true;
+            }
+        });
         send_line();
         look();
     }
