@@ -1,11 +1,14 @@
 // A cable with faults between two interfaces:
 //
-//     lab_relay INTERFACE INTERFACE SEED DROP DUPLICATE REORDER
+//     lab_relay INTERFACE INTERFACE SEED DROP DUPLICATE REORDER [delay=MICROSECONDS] [rate=KBIT] [queue=BYTES]
 //
 // Frames that arrive on one interface leave by the other. Of every 1000 IP packets, DROP are lost, DUPLICATE sent twice
 // and REORDER held back until a few later ones have passed; which ones follows from SEED, each direction for itself.
+// `delay` is how long every packet takes, one way. With `rate` the cable is a bottleneck of that many kbit/s in each
+// direction, in front of which `queue` bytes wait and what comes then is lost.
 // ARP and neighbour discovery pass: a test measures TCP, not the retry of a resolution. SIGTERM ends it; one line tells
 // how many packets met which fate.
+#include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
@@ -18,12 +21,15 @@
 #include <cstring>
 #include <ctime>
 #include <deque>
+#include <limits>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
 #include <random>
+#include <string>
 #include <string_view>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <vector>
@@ -59,6 +65,18 @@ struct Faults {
     unsigned drop = 0;
     unsigned duplicate = 0;
     unsigned reorder = 0;
+};
+
+/// How a cable that is longer or narrower than a veth pair treats what it does not lose.
+struct Line {
+    Nanoseconds delay = 0;
+    std::uint64_t bytes_per_second = 0; ///< 0: no limit
+    std::uint64_t queue = 64 * 1024;    ///< Bytes that wait at the bottleneck
+
+    [[nodiscard]] Nanoseconds time_of(std::uint64_t bytes) const noexcept
+    {
+        return static_cast<Nanoseconds>(bytes * 1'000'000'000 / bytes_per_second);
+    }
 };
 
 int open_interface(const char* name)
@@ -110,8 +128,8 @@ bool may_fail(const Frame& frame) noexcept
 /// One way through the cable.
 class Direction {
 public:
-    Direction(int from, int to, const Faults& faults, std::uint64_t seed)
-        : from_{from}, to_{to}, faults_{faults}, random_{seed}
+    Direction(int from, int to, const Faults& faults, const Line& line, std::uint64_t seed)
+        : from_{from}, to_{to}, faults_{faults}, line_{line}, random_{seed}
     {
     }
 
@@ -130,13 +148,22 @@ public:
             pass();
         }
         release(monotonic());
+        arrive(monotonic());
         return any;
     }
-    [[nodiscard]] bool holds() const noexcept { return !held_.empty(); }
+    /// When something leaves that is still here; the largest value when nothing is.
+    [[nodiscard]] Nanoseconds next() const noexcept
+    {
+        Nanoseconds earliest = on_the_way_.empty() ? std::numeric_limits<Nanoseconds>::max() : on_the_way_.front().due;
+        for (const Held& held : held_) {
+            earliest = std::min(earliest, held.deadline);
+        }
+        return earliest;
+    }
     void report(const char* name) const
     {
-        std::printf("%s: %llu packets, %llu dropped, %llu duplicated, %llu reordered, %llu not sent\n", name, packets_,
-                    dropped_, duplicated_, reordered_, unsent_);
+        std::printf("%s: %llu packets, %llu dropped, %llu duplicated, %llu reordered, %llu queued out, %llu not sent\n",
+                    name, packets_, dropped_, duplicated_, reordered_, overflowed_, unsent_);
     }
 
 private:
@@ -146,10 +173,15 @@ private:
         Nanoseconds deadline = 0;
     };
 
+    struct OnTheWay {
+        Frame frame;
+        Nanoseconds due = 0;
+    };
+
     void pass()
     {
         if (!may_fail(frame_)) {
-            send(frame_);
+            transmit(frame_);
             return;
         }
         ++packets_;
@@ -192,7 +224,34 @@ private:
         }
     }
 
+    /// Into the bottleneck and on its way.
     void send(const Frame& frame)
+    {
+        if (line_.delay == 0 && line_.bytes_per_second == 0) {
+            transmit(frame);
+            return;
+        }
+        Nanoseconds at = monotonic();
+        if (line_.bytes_per_second != 0) {
+            free_at_ = std::max(free_at_, at);
+            if (free_at_ - at + line_.time_of(frame.size()) > line_.time_of(line_.queue)) {
+                ++overflowed_;
+                return;
+            }
+            free_at_ += line_.time_of(frame.size());
+            at = free_at_;
+        }
+        on_the_way_.push_back({frame, at + line_.delay});
+    }
+
+    void arrive(Nanoseconds now)
+    {
+        for (; !on_the_way_.empty() && on_the_way_.front().due <= now; on_the_way_.pop_front()) {
+            transmit(on_the_way_.front().frame);
+        }
+    }
+
+    void transmit(const Frame& frame)
     {
         if (::send(to_, frame.data(), frame.size(), 0) < 0) {
             ++unsent_;
@@ -202,13 +261,17 @@ private:
     int from_;
     int to_;
     Faults faults_;
+    Line line_;
     std::mt19937_64 random_;
     Frame frame_;
     std::deque<Held> held_;
+    std::deque<OnTheWay> on_the_way_; ///< In order: delay and rate are the same for all
+    Nanoseconds free_at_ = 0;         ///< When the bottleneck has sent what waits
     unsigned long long packets_ = 0;
     unsigned long long dropped_ = 0;
     unsigned long long duplicated_ = 0;
     unsigned long long reordered_ = 0;
+    unsigned long long overflowed_ = 0;
     unsigned long long unsent_ = 0;
 };
 
@@ -223,28 +286,62 @@ unsigned long long number(std::string_view text)
     return value;
 }
 
+Line parse_line(char** begin, char** end)
+{
+    Line line;
+    for (; begin != end; ++begin) {
+        const std::string_view word{*begin};
+        const std::size_t equals = word.find('=');
+        const std::string_view name = word.substr(0, equals);
+        const unsigned long long value = equals == std::string_view::npos ? 0 : number(word.substr(equals + 1));
+        if (name == "delay") {
+            line.delay = static_cast<Nanoseconds>(value) * 1000;
+        } else if (name == "rate") {
+            line.bytes_per_second = value * 1000 / 8;
+        } else if (name == "queue") {
+            line.queue = value;
+        } else {
+            std::fprintf(stderr, "lab_relay: %s is not known\n", *begin);
+            std::exit(64);
+        }
+    }
+    return line;
+}
+
+void wait_until(const std::array<int, 2>& sockets, Nanoseconds due)
+{
+    constexpr Nanoseconds longest = 100 * millisecond; // SIGTERM may come between a look at it and the wait.
+    const Nanoseconds time = std::clamp<Nanoseconds>(due - monotonic(), 0, longest);
+    const timespec limit{0, static_cast<long>(time)};
+    std::array<pollfd, 2> wait{{{sockets[0], POLLIN, 0}, {sockets[1], POLLIN, 0}}};
+    ::ppoll(wait.data(), wait.size(), &limit, nullptr);
+}
+
 } // namespace
 
 int main(int argc, char** argv)
 {
-    if (argc != 7) {
-        std::fputs("usage: lab_relay INTERFACE INTERFACE SEED DROP DUPLICATE REORDER (per 1000 packets)\n", stderr);
+    if (argc < 7) {
+        std::fputs("usage: lab_relay INTERFACE INTERFACE SEED DROP DUPLICATE REORDER (per 1000 packets)\n"
+                   "                 [delay=MICROSECONDS] [rate=KBIT] [queue=BYTES]\n",
+                   stderr);
         return 64;
     }
     std::signal(SIGTERM, [](int) { stopping = 1; });
+    ::prctl(PR_SET_TIMERSLACK, 1UL);
     const std::array sockets{open_interface(argv[1]), open_interface(argv[2])};
     const std::uint64_t seed = number(argv[3]);
     const Faults faults{static_cast<unsigned>(number(argv[4])), static_cast<unsigned>(number(argv[5])),
                         static_cast<unsigned>(number(argv[6]))};
-    Direction forth{sockets[0], sockets[1], faults, 2 * seed};
-    Direction back{sockets[1], sockets[0], faults, 2 * seed + 1};
+    const Line line = parse_line(argv + 7, argv + argc);
+    Direction forth{sockets[0], sockets[1], faults, line, 2 * seed};
+    Direction back{sockets[1], sockets[0], faults, line, 2 * seed + 1};
     std::puts("started");
     std::fflush(stdout);
     while (stopping == 0) {
         const bool busy = static_cast<int>(forth.relay()) + static_cast<int>(back.relay()) != 0;
         if (!busy) {
-            std::array<pollfd, 2> wait{{{sockets[0], POLLIN, 0}, {sockets[1], POLLIN, 0}}};
-            ::poll(wait.data(), wait.size(), forth.holds() || back.holds() ? 1 : 100);
+            wait_until(sockets, std::min(forth.next(), back.next()));
         }
     }
     forth.report("forth");
