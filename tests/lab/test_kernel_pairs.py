@@ -1,10 +1,11 @@
 """Our TCP and the kernel's as client and as server, in every pair, over one relay: byte-identical streams, goodput, fairness."""
 
+import contextlib
 import statistics
 
 import pytest
 
-from cable import PAIRS, Cable, job, results, retransmissions
+from cable import KINDS, PAIRS, Cable, job, results, retransmissions
 from probes import FULL
 
 OPTIONS = 12  # Timestamps are in every segment.
@@ -12,6 +13,8 @@ LARGEST = 1 << 30 if FULL else 64 << 20
 LARGEST_WITH_LOSS = {10: 16 << 20, 50: 16 << 20 if FULL else 4 << 20}  # 5 % costs the kernel's sender half a minute for 16 MiB.
 FLOWS, FLOW_SIZE = 8, 32 << 20 if FULL else 6 << 20
 LEAST_GOODPUT = 0.7  # of Linux to Linux
+CABLES, SHARED_SECONDS = (8, 60) if FULL else (5, 10)
+LEAST_SHARE = 0.5  # of the kernel's flow beside, and at most twice as much
 
 
 def edges(mss):
@@ -83,3 +86,24 @@ def test_goodput_with_loss_is_near_that_of_linux_to_linux(cable):
     print("\n".join(f"{sender} to {receiver}: {rate / 1e6:.2f} MB/s, {rate / linux:.2f}" for (sender, receiver), rate in rates.items()))
     print(cable.stop_relay())
     assert all(rate >= LEAST_GOODPUT * linux for rate in rates.values()), rates
+
+
+@pytest.mark.parametrize("receiver", KINDS if FULL else ["kernel"])
+def test_bottleneck_is_shared_with_the_kernel(lab, receiver):
+    """A flow of ours and one of the kernel's at 10 Mbit/s and 20 ms, before which as much may wait as is on the way. Who loses
+    what there is half chance (two flows of the kernel's get 0.7 to 1.7 of each other), so it is done on several cables at once."""
+    cables = [Cable(lab) for _ in range(CABLES)]
+    shares = []
+    with contextlib.ExitStack() as servers:
+        for number, cable in enumerate(cables):
+            cable.weather(seed=number, round_trip_ms=20, kbit=10_000, queue=25_000)
+            servers.enter_context(cable.servers())
+        running = [{kind: cable.client(kind, receiver, "--seconds", SHARED_SECONDS, job(1 << 40, 0)) for kind in KINDS} for cable in cables]
+        for pair in running:
+            sent = {kind: results(process, 3 * SHARED_SECONDS + 30)[0]["up"] for kind, process in pair.items()}
+            assert sum(sent.values()) * 8 > 0.7 * 10e6 * SHARED_SECONDS, sent  # Or it was no bottleneck
+            shares.append(sent["ours"] / sent["kernel"])
+    for cable in cables:
+        cable.stop_relay()
+    print(f"ours to the kernel's, at the {receiver}: {sorted(round(share, 2) for share in shares)}")
+    assert LEAST_SHARE <= statistics.median(shares) <= 1 / LEAST_SHARE, shares
