@@ -123,6 +123,9 @@ void ForwarderUnit::process_burst(std::uint16_t port) noexcept
         auto problem = wire::parse_frame(frame, item.parsed);
         if (!problem) {
             problem = refuse(frame, item.parsed, interface);
+        } else if (problem == DropReason::truncated &&
+                   frame.size() > item.parsed.network_offset + std::size_t{interface.mtu}) {
+            problem = DropReason::larger_than_mtu; // A driver that cuts what does not fit leaves its beginning.
         }
         if (problem) {
             context_.counters.drop(*problem);
@@ -172,6 +175,10 @@ std::optional<DropReason> ForwarderUnit::refuse(Bytes frame, const wire::ParsedP
     }
     if (!parsed.is_ip()) {
         return {};
+    }
+    if (destination.is_multicast() && !parsed.destination.is_multicast() && !parsed.destination.is_broadcast()) {
+        return DropReason::unicast_in_multicast; // RFC 1122 §3.3.6: an answer to it would be asked of every host at
+                                                 // once.
     }
     // `::` is a legal source of neighbour discovery (RFC 4861 §7.1.1) and of listener reports, of nothing else.
     const bool unspecified =

@@ -67,6 +67,71 @@ Problem parse_transport(Bytes frame, ParsedPacket& out) noexcept
     }
 }
 
+/// Everything may be skipped (RFC 1122 §3.2.1.8) but a source route, which would lead to whoever wrote it what is meant
+/// for the address that he claims (RFC 7126 §4.3).
+Problem check_ipv4_options(Bytes options) noexcept
+{
+    constexpr std::uint8_t end_of_list = 0;
+    constexpr std::uint8_t no_operation = 1;
+    constexpr std::uint8_t loose_source_route = 0x83;
+    constexpr std::uint8_t strict_source_route = 0x89;
+    while (!options.empty()) {
+        const std::uint8_t kind = load8(options.data());
+        if (kind == end_of_list) {
+            return {};
+        }
+        if (kind == loose_source_route || kind == strict_source_route) {
+            return DropReason::source_routed;
+        }
+        std::size_t size = 1;
+        if (kind != no_operation) {
+            size = options.size() < 2 ? 0 : load8(options.data() + 1);
+            if (size < 2 || size > options.size()) {
+                return DropReason::ipv4_header_invalid;
+            }
+        }
+        options = options.subspan(size);
+    }
+    return {};
+}
+
+/// An option says in its two highest bits what becomes of the packet where it is unknown; those we know may all be
+/// skipped (RFC 8200 §4.2).
+Problem check_ipv6_options(Bytes options) noexcept
+{
+    constexpr std::uint8_t padding_of_one = 0;
+    while (!options.empty()) {
+        const std::uint8_t kind = load8(options.data());
+        std::size_t size = 1;
+        if (kind != padding_of_one) {
+            size = options.size() < 2 ? 0 : load8(options.data() + 1) + std::size_t{2};
+            if (size == 0 || size > options.size()) {
+                return DropReason::ipv6_header_invalid;
+            }
+            if (kind >> 6U != 0) {
+                return DropReason::ipv6_option_refused;
+            }
+        }
+        options = options.subspan(size);
+    }
+    return {};
+}
+
+/// What an extension header that is not a fragment header forbids. `first`: it stands right behind the fixed header.
+Problem check_extension(std::uint8_t kind, Bytes header, bool first) noexcept
+{
+    switch (kind) {
+    case protocol::hop_by_hop:
+        return first ? check_ipv6_options(header.subspan(2)) : Problem{DropReason::ipv6_header_invalid};
+    case protocol::destination_options:
+        return check_ipv6_options(header.subspan(2));
+    case protocol::routing: // RFC 8200 §4.4, RFC 5095: the rest of the route is nothing that we would follow.
+        return load8(header.data() + 3) != 0 ? Problem{DropReason::source_routed} : Problem{};
+    default:
+        return {};
+    }
+}
+
 Problem parse_ipv4(Bytes frame, std::size_t offset, ParsedPacket& out) noexcept
 {
     const std::size_t available = frame.size() - offset;
@@ -83,6 +148,12 @@ Problem parse_ipv4(Bytes frame, std::size_t offset, ParsedPacket& out) noexcept
     }
     if (ChecksumSum sum; (sum.add(frame.subspan(offset, header_length)), !sum.valid())) {
         return DropReason::ipv4_checksum_invalid;
+    }
+    if (header_length != ipv4_minimum_size) {
+        const Bytes options = frame.subspan(offset + ipv4_minimum_size, header_length - ipv4_minimum_size);
+        if (const Problem problem = check_ipv4_options(options)) {
+            return problem;
+        }
     }
     out.kind = NetworkKind::ipv4;
     out.source = header.source();
@@ -147,6 +218,9 @@ Problem parse_ipv6(Bytes frame, std::size_t offset, ParsedPacket& out) noexcept
         }
         if (length > end - position) {
             return DropReason::ipv6_header_invalid;
+        }
+        if (const Problem problem = check_extension(next, Bytes{data, length}, count == 0)) {
+            return problem;
         }
         next = load8(data);
         position += length;

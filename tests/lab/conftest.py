@@ -54,3 +54,21 @@ def lab():
         open_labs.append(one)
         yield one
         open_labs.remove(one)
+
+
+@pytest.fixture(scope="module")
+def stage(driver):
+    """The laboratory of raw frames with both its subjects."""
+    from raw_subjects import Stage
+    with Lab() as lab:
+        open_labs.append(lab)
+        stage = Stage(lab, driver)
+        yield stage
+        stage.close()
+        open_labs.remove(lab)
+
+
+@pytest.fixture(params=["linux", "sluice"])
+def subject(stage, request):
+    """Every test of raw frames is put to Linux and to Sluice."""
+    return stage.subjects[request.param]

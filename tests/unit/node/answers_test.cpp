@@ -105,6 +105,33 @@ TEST_F(NodeAnswers, packets_for_nobody_here_are_dropped_with_their_reason)
     EXPECT_TRUE(answers.empty());
 }
 
+TEST_F(NodeAnswers, packet_for_us_in_a_frame_for_many_is_not_answered)
+{
+    Segment syn;
+    syn.flags = wire::tcp_flag::syn;
+    const Frame packet = tcp_packet({ip("192.0.2.10"), 5555}, {ip("192.0.2.11"), 8080}, syn);
+    for (const wire::MacAddress& many :
+         {wire::MacAddress::from(255, 255, 255, 255, 255, 255), wire::MacAddress::from(1, 0, 94, 0, 0, 1)}) {
+        lab.world.send_raw(ethernet(lab.world.mac, many, packet));
+    }
+    lab.settle();
+    EXPECT_EQ(lab.total(DropReason::unicast_in_multicast), 2U) << lab.drops();
+    EXPECT_TRUE(answers.empty());
+}
+
+TEST_F(NodeAnswers, beginning_of_a_packet_larger_than_the_mtu_has_a_reason_of_its_own)
+{
+    const wire::MacAddress node = wire::MacAddress::from(2, 0, 0, 0, 0, 1);
+    const Frame whole = ethernet(lab.world.mac, node,
+                                 udp_packet({ip("192.0.2.10"), 1}, {ip("192.0.2.11"), 2}, Frame(3000, std::byte{1})));
+    for (const std::size_t size : {std::size_t{1000}, std::size_t{1514}, std::size_t{1515}, std::size_t{1900}}) {
+        lab.world.send_raw(Frame(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)));
+    }
+    lab.settle();
+    EXPECT_EQ(lab.total(DropReason::truncated), 2U) << lab.drops();
+    EXPECT_EQ(lab.total(DropReason::larger_than_mtu), 2U) << lab.drops();
+}
+
 TEST_F(NodeAnswers, frame_of_another_vlan_is_nobodys)
 {
     const wire::MacAddress node = wire::MacAddress::from(2, 0, 0, 0, 0, 1);

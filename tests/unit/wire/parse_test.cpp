@@ -184,6 +184,59 @@ TEST(ParseFrame, ipv6_extension_headers_are_walked_within_bounds)
     EXPECT_EQ(parse_frame(frame, packet), DropReason::ipv6_header_invalid);
 }
 
+TEST(ParseFrame, ipv4_options_are_skipped_but_for_source_routes)
+{
+    const auto with_options = [](const char* hex) {
+        Frame packet = test::udp_packet({ip("192.0.2.1"), 9}, {ip("192.0.2.2"), 53}, test::bytes_of("q"));
+        const Frame options = test::from_hex(hex);
+        packet.insert(packet.begin() + 20, options.begin(), options.end());
+        const MutableIpv4 header{packet.data()};
+        store8(packet.data(), static_cast<std::uint8_t>(0x40U | (20 + options.size()) / 4));
+        header.set_total_length(static_cast<std::uint16_t>(packet.size()));
+        header.set_header_checksum(0);
+        ChecksumSum sum;
+        sum.add(Bytes{packet.data(), 20 + options.size()});
+        header.set_header_checksum(sum.finish());
+        ParsedPacket parsed;
+        return parse_frame(test::ethernet(there, here, packet), parsed);
+    };
+    EXPECT_EQ(with_options("01010101"), std::nullopt);
+    EXPECT_EQ(with_options("94040000"), std::nullopt) << "router alert";
+    EXPECT_EQ(with_options("0707040000000000"), std::nullopt) << "record route, and what is behind the end";
+    EXPECT_EQ(with_options("0183070800000000"), DropReason::source_routed) << "loose";
+    EXPECT_EQ(with_options("8907080000000000"), DropReason::source_routed) << "strict";
+    EXPECT_EQ(with_options("07000000"), DropReason::ipv4_header_invalid) << "an option without length";
+    EXPECT_EQ(with_options("07050000"), DropReason::ipv4_header_invalid) << "longer than the header";
+    EXPECT_EQ(with_options("01010107"), DropReason::ipv4_header_invalid) << "cut";
+}
+
+TEST(ParseFrame, ipv6_extension_headers_that_forbid_it_are_obeyed)
+{
+    const auto with_headers = [](std::uint8_t first, const char* hex) {
+        const Frame udp = test::udp_packet({ip("2001:db8::1"), 9}, {ip("2001:db8::2"), 53}, test::bytes_of("q"));
+        Frame chain = test::from_hex(hex);
+        chain.insert(chain.end(), udp.begin() + 40, udp.end());
+        ParsedPacket parsed;
+        return parse_frame(
+            test::ethernet(there, here, test::ip_packet(ip("2001:db8::1"), ip("2001:db8::2"), first, chain)), parsed);
+    };
+    using namespace protocol;
+    EXPECT_EQ(with_headers(hop_by_hop, "1100 050200000100"), std::nullopt) << "router alert";
+    EXPECT_EQ(with_headers(destination_options, "1100 1e0400000000"), std::nullopt) << "unknown, may be skipped";
+    EXPECT_EQ(with_headers(destination_options, "1100 000000000000"), std::nullopt) << "padding of one byte each";
+    for (const char* const options : {"1100 5e0400000000", "1100 9e0400000000", "1100 0000de020000"}) {
+        EXPECT_EQ(with_headers(destination_options, options), DropReason::ipv6_option_refused) << options;
+        EXPECT_EQ(with_headers(hop_by_hop, options), DropReason::ipv6_option_refused) << options;
+    }
+    EXPECT_EQ(with_headers(destination_options, "1100 1e0500000000"), DropReason::ipv6_header_invalid) << "too long";
+    EXPECT_EQ(with_headers(destination_options, "1100 010300000001"), DropReason::ipv6_header_invalid) << "cut";
+    EXPECT_EQ(with_headers(destination_options, "0000 010400000000 1100 010400000000"), DropReason::ipv6_header_invalid)
+        << "hop-by-hop is for the first place";
+    EXPECT_EQ(with_headers(routing, "1100 0000 00000000"), std::nullopt) << "at its end";
+    EXPECT_EQ(with_headers(routing, "1100 0001 00000000"), DropReason::source_routed);
+    EXPECT_EQ(with_headers(routing, "1100 fd01 00000000"), DropReason::source_routed) << "of a kind that nobody knows";
+}
+
 TEST(ParseFrame, second_ipv6_fragment_header_cannot_overrule_the_first)
 {
     // "More fragments follow" behind which an atomic fragment (RFC 6946) claims to be a whole packet.
