@@ -82,7 +82,8 @@ struct Connection final : TableEntry, TimerNode {
     Congestion congestion;
     ProportionalRateReduction prr;
     Undo undo;
-    Sequence recover; ///< Recovery ends when this is acknowledged.
+    Sequence recover;     ///< Recovery ends when this is acknowledged.
+    Sequence window_full; ///< SND.NXT when the congestion window last kept something back
     std::uint32_t retransmissions = 0;
     Sequence tail_probe_end; ///< SND.NXT when the tail loss probe left, while `tail_probe_out`.
     std::uint8_t duplicate_acks = 0;

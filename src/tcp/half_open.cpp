@@ -253,7 +253,7 @@ void begin_established(Connection& connection) noexcept
     connection.state = State::established;
     connection.congestion.window = initial_window(connection.mss);
     connection.congestion.algorithm = connection.core->options.congestion_control;
-    connection.recover = connection.iss;
+    connection.recover = connection.window_full = connection.iss;
     connection.rack.fack = connection.timed_end = connection.snd_una;
     connection.backoff = 0;
     connection.attempts = 0;

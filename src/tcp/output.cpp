@@ -186,7 +186,11 @@ bool send_allowed(Connection& connection) noexcept
             continue;
         }
         const NewData data = new_data(connection);
-        if (!data.any || (pipe + data.size > window && pipe != 0) || !connection.flight.reserve(core.buffers)) {
+        if (data.any && pipe + data.size > window && pipe != 0) {
+            connection.window_full = connection.snd_nxt;
+            return true;
+        }
+        if (!data.any || !connection.flight.reserve(core.buffers)) {
             return true;
         }
         const Sequence before = connection.snd_nxt;

@@ -133,8 +133,16 @@ void grow(Connection& connection, const Delivery& delivery) noexcept
         // One acknowledgment may cover what left the network long ago (RFC 3465 §2.3): with SACK that is known exactly.
         bytes = connection.sack_allowed ? delivery.bytes : std::min<std::uint32_t>(bytes, connection.mss);
     }
+    // Acknowledgments come in bursts, between which nothing was sent: each counts as the window stood when what it
+    // acknowledges was sent.
+    std::uint32_t in_flight = delivery.in_flight;
+    if (connection.snd_una <= connection.window_full) {
+        in_flight = std::max(in_flight, connection.congestion.window);
+    } else {
+        connection.window_full = connection.snd_una - 1; // Keeps up, or it would be ahead again after half the numbers.
+    }
     if (bytes != 0) {
-        on_acknowledged(connection.congestion, bytes, delivery.in_flight, context_of(connection));
+        on_acknowledged(connection.congestion, bytes, in_flight, context_of(connection));
     }
 }
 

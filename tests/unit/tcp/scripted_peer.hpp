@@ -131,9 +131,12 @@ struct ScriptedPeer : ::testing::Test {
         wire::ParsedPacket parsed;
         known = !wire::parse_ip(bytes, parsed) && host().stack.knows(bytes, parsed);
         host().receive(bytes);
-        host().turn();
+        if (!more_follow) {
+            host().turn();
+        }
     }
-    bool known = false; ///< Whether the stack knew what was sent last
+    bool known = false;       ///< Whether the stack knew what was sent last
+    bool more_follow = false; ///< What is sent arrives in the same turn as what is sent next.
 
     /// Virtual time passes, timer by timer.
     void pass(Duration time)

@@ -62,6 +62,43 @@ TEST_F(SendTest, unused_congestion_window_does_not_grow)
     EXPECT_EQ(info()->congestion_window, 14600U);
 }
 
+/// A port hands over bursts: between their acknowledgments nothing is sent, and yet the window was full.
+TEST_F(SendTest, acknowledgments_of_one_burst_all_make_the_window_grow)
+{
+    stack_options.congestion_control = CongestionControl::newreno;
+    accept({.mss = 1460, .sack_permitted = true});
+    write(200'000);
+    const std::uint32_t lost_from = expect_full(1, 10);
+    send({.ack = 1, .sacks = {{1461, lost_from}}}); // The first is lost: half the window from here on.
+    host().sent.clear();
+    std::uint32_t at = 1 + info()->in_flight;
+    send({.ack = at});
+    for (int round = 0; round < 6; ++round) {
+        const std::uint32_t window = info()->congestion_window;
+        const std::uint32_t end = expect_full(at, window / 1460);
+        while (at != end) {
+            at += 1460;
+            more_follow = at != end;
+            send({.ack = at});
+        }
+        if (round >= 2) { // What the end of the recovery acknowledged has been counted.
+            EXPECT_EQ(info()->congestion_window, window + 1460); // RFC 5681 §3.1
+        }
+    }
+}
+
+TEST_F(SendTest, window_that_was_full_once_does_not_grow_for_what_was_sent_after_that)
+{
+    accept();
+    write(20 * 1460);
+    std::uint32_t at = expect_full(1, 10);
+    send({.ack = at}); // Slow start: twenty from here on, and ten are left.
+    at = expect_full(at, 10);
+    ASSERT_EQ(info()->congestion_window, 20U * 1460U);
+    send({.ack = at});
+    EXPECT_EQ(info()->congestion_window, 20U * 1460U);
+}
+
 TEST_F(SendTest, options_are_subtracted_from_the_segment_size)
 {
     accept({.mss = 1460, .timestamp = 1});
