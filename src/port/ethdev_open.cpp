@@ -205,6 +205,12 @@ Expected<void, MachineError> Opening::prepare_interface()
                                         std::to_string(options_.mtu) + " bytes: " + std::strerror(errno),
                                     "ip link set dev " + device->interface + " mtu " + std::to_string(options_.mtu)});
     }
+    // Packets that the kernel has put together do not fit into our buffers. Where it cannot be turned off, the drop
+    // reason `larger_than_mtu` says what to do.
+    state_.merging_before = interface.merging();
+    if (state_.merging_before.any() && !interface.set_merging({})) {
+        state_.merging_before = {};
+    }
     return {};
 }
 
@@ -399,7 +405,13 @@ void EthdevPort::State::close_device() noexcept
     }
 }
 
-EthdevPort::State::~State() { close_device(); }
+EthdevPort::State::~State()
+{
+    close_device();
+    if (interface && merging_before.any()) {
+        interface->set_merging(merging_before);
+    }
+}
 
 Expected<std::unique_ptr<EthdevPort>, MachineError> EthdevPort::open(const EthdevOptions& options)
 {

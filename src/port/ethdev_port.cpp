@@ -270,7 +270,8 @@ std::string EthdevPort::describe() const
         text += state.zero_copy ? " (zero copy)" : " (copy)";
     }
     text += ", " + std::to_string(state.queues.size()) + (state.queues.size() == 1 ? " queue" : " queues");
-    return text + (sleeps ? ", wakes by descriptor" : ", no descriptor: polled with growing sleeps when idle");
+    text += sleeps ? ", wakes by descriptor" : ", no descriptor: polled with growing sleeps when idle";
+    return text + (state.merging_before.any() ? ", merging of received packets (GRO, LRO) turned off" : "");
 }
 
 } // namespace sluice::port

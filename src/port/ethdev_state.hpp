@@ -52,6 +52,7 @@ struct EthdevPort::State {
 
     std::optional<KernelInterface> interface;
     int interface_index = 0;
+    KernelInterface::Merging merging_before; ///< Of received frames; what we turned off is turned on again in the end.
     XdpRecord xdp_record;
 
     std::atomic<bool> link{false};

@@ -132,6 +132,44 @@ std::uint16_t KernelInterface::channels() const noexcept
     return static_cast<std::uint16_t>(channels.combined_count);
 }
 
+std::uint32_t KernelInterface::ask_ethtool(std::uint32_t command) const noexcept
+{
+    ethtool_value value{};
+    value.cmd = command;
+    ifreq request = request_for(name_);
+    request.ifr_data = reinterpret_cast<char*>(&value);
+    return ::ioctl(socket_, SIOCETHTOOL, &request) == 0 ? value.data : 0;
+}
+
+bool KernelInterface::tell_ethtool(std::uint32_t command, std::uint32_t what) const noexcept
+{
+    ethtool_value value{};
+    value.cmd = command;
+    value.data = what;
+    ifreq request = request_for(name_);
+    request.ifr_data = reinterpret_cast<char*>(&value);
+    return ::ioctl(socket_, SIOCETHTOOL, &request) == 0;
+}
+
+KernelInterface::Merging KernelInterface::merging() const noexcept
+{
+    return {ask_ethtool(ETHTOOL_GGRO) != 0, (ask_ethtool(ETHTOOL_GFLAGS) & ETH_FLAG_LRO) != 0};
+}
+
+bool KernelInterface::set_merging(Merging wanted) const noexcept
+{
+    const Merging now = merging();
+    bool done = true;
+    if (wanted.generic != now.generic) {
+        done = tell_ethtool(ETHTOOL_SGRO, wanted.generic ? 1 : 0);
+    }
+    if (wanted.large != now.large) {
+        const std::uint32_t flags = ask_ethtool(ETHTOOL_GFLAGS);
+        done = tell_ethtool(ETHTOOL_SFLAGS, wanted.large ? flags | ETH_FLAG_LRO : flags & ~ETH_FLAG_LRO) && done;
+    }
+    return done;
+}
+
 std::vector<int> open_descriptors(DescriptorKind kind)
 {
     std::vector<int> found = all_descriptors();

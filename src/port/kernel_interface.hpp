@@ -11,6 +11,13 @@ namespace sluice::port {
 /// One interface by name, through ioctl(2): unlike /sys it follows the network namespace. Control thread.
 class KernelInterface {
 public:
+    /// What puts received frames together to packets larger than the MTU (`ethtool -k`), by the kernel and by the card.
+    struct Merging {
+        bool generic = false; ///< GRO
+        bool large = false;   ///< LRO
+        [[nodiscard]] bool any() const noexcept { return generic || large; }
+    };
+
     explicit KernelInterface(std::string name);
     ~KernelInterface();
     KernelInterface(const KernelInterface&) = delete;
@@ -27,7 +34,14 @@ public:
     /// Pairs of receive and transmit queue (`ethtool -l`, "combined"); 1 when the driver does not say.
     [[nodiscard]] std::uint16_t channels() const noexcept;
 
+    [[nodiscard]] Merging merging() const noexcept;
+    /// False with errno when not all of it took effect.
+    bool set_merging(Merging merging) const noexcept;
+
 private:
+    [[nodiscard]] std::uint32_t ask_ethtool(std::uint32_t command) const noexcept; ///< 0 when the driver does not say
+    bool tell_ethtool(std::uint32_t command, std::uint32_t value) const noexcept;
+
     std::string name_;
     int socket_;
 };
