@@ -208,6 +208,18 @@ def test_duplicate_is_acknowledged_at_once_and_reported(subject, family):
     tcp.converse()
 
 
+def test_part_of_a_segment_that_came_before_is_reported(subject):
+    """RFC 2883 §4: the bytes that are new count, the others are a D-SACK."""
+    tcp = sack(subject.host().tcp())
+    tcp.converse(b"0123456789")
+    tcp.segment("A", seq=tcp.snd - 5, payload=b"56789abcde")
+    tcp.snd += 5
+    answer = tcp.expect_acknowledged()
+    assert answer.options["sack"] == [((tcp.snd - 10) % WORD, (tcp.snd - 5) % WORD)]
+    assert tcp.read(5) == b"abcde"
+    tcp.converse()
+
+
 def test_duplicate_behind_a_gap_is_reported_before_the_gap(subject):
     tcp = sack(subject.host().tcp())
     put(tcp, 1000, 2000)
