@@ -8,6 +8,7 @@ ours-l  ──┘                └─ ours-r
 import contextlib
 import json
 import os
+import statistics
 
 from lab import BUILD, LabError, run, wait_until
 
@@ -135,6 +136,39 @@ def results(process, timeout):
 def retransmissions(process):
     """Segments that a client, or a server that was stopped, has sent again."""
     return sum(each.get("retransmissions", 0) for each in lines(process))
+
+
+def rates_with_loss(cable, per_mille, round_trip_ms, flows, size):
+    """Bytes a second of one flow by (sender, receiver), clients sending and receiving. All at once, so that every pair meets the same
+    machine; the losses are the cable's, so nobody is in another's way."""
+    cable.weather(seed=per_mille, drop=per_mille, round_trip_ms=round_trip_ms)
+    seconds = {pair: [] for pair in PAIRS}
+    with cable.servers():
+        running = {pair: cable.client(*pair, "--together", *[job(size, 0), job(0, size)] * flows) for pair in PAIRS}
+        for (client, server), process in running.items():
+            for each in results(process, 500):
+                seconds[(client, server) if each["up"] else (server, client)].append(each["seconds"])
+    return {pair: size / statistics.mean(each) for pair, each in seconds.items()}
+
+
+def shares(cables, kinds, receiver, kbit, seconds, round_trip_ms=20):
+    """What two flows of these kinds send side by side, on each of the cables: a bottleneck of `kbit`, before which as much may wait
+    as is on the way."""
+    sent = []
+    with contextlib.ExitStack() as servers:
+        for number, cable in enumerate(cables):
+            cable.weather(seed=number, round_trip_ms=round_trip_ms, kbit=kbit, queue=kbit * round_trip_ms // 8)
+            servers.enter_context(cable.servers())
+        endless = ["--seconds", seconds, "--together"]
+        running = [[cable.client(kinds[0], receiver, *endless, job(1 << 40, 0), job(1 << 40, 0))] if kinds[0] == kinds[1]
+                   else [cable.client(kind, receiver, *endless, job(1 << 40, 0)) for kind in kinds] for cable in cables]
+        for pair in running:
+            sent.append([each["up"] for process in pair for each in results(process, 3 * seconds + 60)])
+            if sum(sent[-1]) < 0.7 * kbit * 125 * seconds:
+                raise LabError(f"this was no bottleneck: {sent[-1]} bytes in {seconds} s")
+    for cable in cables:
+        cable.stop_relay()
+    return sent
 
 
 def hurry(process):

@@ -1,11 +1,10 @@
 """Our TCP and the kernel's as client and as server, in every pair, over one relay: byte-identical streams, goodput, fairness."""
 
-import contextlib
 import statistics
 
 import pytest
 
-from cable import KINDS, PAIRS, Cable, job, results, retransmissions
+from cable import KINDS, PAIRS, Cable, job, rates_with_loss, results, retransmissions, shares
 from probes import FULL
 
 OPTIONS = 12  # Timestamps are in every segment.
@@ -72,16 +71,7 @@ def test_streams_over_a_cable_that_loses_packets_are_identical(cable, per_mille)
 
 
 def test_goodput_with_loss_is_near_that_of_linux_to_linux(cable):
-    """All at once, so that every pair meets the same machine; the losses are the cable's, so nobody is in another's way."""
-    cable.weather(seed=1, drop=10, round_trip_ms=20)
-    jobs = [job(FLOW_SIZE, 0), job(0, FLOW_SIZE)] * FLOWS
-    seconds = {pair: [] for pair in PAIRS}  # of sender and receiver
-    with cable.servers():
-        running = {pair: cable.client(*pair, "--together", *jobs) for pair in PAIRS}
-        for (client, server), process in running.items():
-            for each in results(process, 400):
-                seconds[(client, server) if each["up"] else (server, client)].append(each["seconds"])
-    rates = {pair: FLOW_SIZE / statistics.mean(each) for pair, each in seconds.items()}
+    rates = rates_with_loss(cable, 10, 20, FLOWS, FLOW_SIZE)
     linux = rates["kernel", "kernel"]
     print("\n".join(f"{sender} to {receiver}: {rate / 1e6:.2f} MB/s, {rate / linux:.2f}" for (sender, receiver), rate in rates.items()))
     print(cable.stop_relay())
@@ -90,20 +80,8 @@ def test_goodput_with_loss_is_near_that_of_linux_to_linux(cable):
 
 @pytest.mark.parametrize("receiver", KINDS if FULL else ["kernel"])
 def test_bottleneck_is_shared_with_the_kernel(lab, receiver):
-    """A flow of ours and one of the kernel's at 10 Mbit/s and 20 ms, before which as much may wait as is on the way. Who loses
-    what there is half chance (two flows of the kernel's get 0.7 to 1.7 of each other), so it is done on several cables at once."""
-    cables = [Cable(lab) for _ in range(CABLES)]
-    shares = []
-    with contextlib.ExitStack() as servers:
-        for number, cable in enumerate(cables):
-            cable.weather(seed=number, round_trip_ms=20, kbit=10_000, queue=25_000)
-            servers.enter_context(cable.servers())
-        running = [{kind: cable.client(kind, receiver, "--seconds", SHARED_SECONDS, job(1 << 40, 0)) for kind in KINDS} for cable in cables]
-        for pair in running:
-            sent = {kind: results(process, 3 * SHARED_SECONDS + 30)[0]["up"] for kind, process in pair.items()}
-            assert sum(sent.values()) * 8 > 0.7 * 10e6 * SHARED_SECONDS, sent  # Or it was no bottleneck
-            shares.append(sent["ours"] / sent["kernel"])
-    for cable in cables:
-        cable.stop_relay()
-    print(f"ours to the kernel's, at the {receiver}: {sorted(round(share, 2) for share in shares)}")
-    assert LEAST_SHARE <= statistics.median(shares) <= 1 / LEAST_SHARE, shares
+    """Who loses what at a full queue is half chance (two flows of the kernel's get 0.7 to 1.7 of each other), so it is done on several
+    cables at once."""
+    found = sorted(ours / kernel for kernel, ours in shares([Cable(lab) for _ in range(CABLES)], KINDS, receiver, 10_000, SHARED_SECONDS))
+    print(f"ours to the kernel's, at the {receiver}: {[round(each, 2) for each in found]}")
+    assert LEAST_SHARE <= statistics.median(found) <= 1 / LEAST_SHARE, found
