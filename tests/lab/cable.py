@@ -105,6 +105,8 @@ class Cable:
         try:
             for process in processes:
                 wait_until(lambda: "started" in process.output() or not process.running(), 10, "the server")
+                if not process.running():
+                    raise LabError(process.output())
             yield dict(zip(KINDS, processes))
         finally:
             for process in processes:

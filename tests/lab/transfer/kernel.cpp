@@ -8,8 +8,9 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <linux/tcp.h>
+
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdexcept>
 #include <string_view>
@@ -23,8 +24,8 @@
 namespace sluice::transfer {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-constexpr std::size_t piece = 256 * 1024;
+using SteadyTime = std::chrono::steady_clock;
+constexpr std::size_t kernel_piece = 256 * 1024;
 
 [[noreturn]] void fail(const char* what) { throw std::system_error{errno, std::generic_category(), what}; }
 
@@ -118,12 +119,14 @@ Address make_address(const std::string& text, std::uint16_t port)
 }
 
 /// Returns how much was sent.
-std::uint64_t send_content(const Socket& socket, const Content& content, std::uint64_t size, Clock::time_point until)
+std::uint64_t send_content(const Socket& socket, const Content& content, std::uint64_t size,
+                           SteadyTime::time_point until)
 {
-    std::vector<std::byte> buffer(piece);
+    std::vector<std::byte> buffer(kernel_piece);
     std::uint64_t sent = 0;
-    while (sent < size && Clock::now() < until) {
-        const MutableBytes part{buffer.data(), static_cast<std::size_t>(std::min<std::uint64_t>(piece, size - sent))};
+    while (sent < size && SteadyTime::now() < until) {
+        const MutableBytes part{buffer.data(),
+                                static_cast<std::size_t>(std::min<std::uint64_t>(kernel_piece, size - sent))};
         content.write(sent, part);
         socket.write(part);
         sent += part.size();
@@ -133,7 +136,7 @@ std::uint64_t send_content(const Socket& socket, const Content& content, std::ui
 
 void serve(const Socket& socket, std::atomic<std::uint64_t>& again)
 {
-    std::vector<std::byte> buffer(piece);
+    std::vector<std::byte> buffer(kernel_piece);
     std::size_t head = 0;
     while (head < Header::size) {
         const Bytes part = socket.read(MutableBytes{buffer.data() + head, Header::size - head});
@@ -149,7 +152,7 @@ void serve(const Socket& socket, std::atomic<std::uint64_t>& again)
     std::exception_ptr failed;
     std::thread sender{[&] {
         try {
-            send_content(socket, header->down_content(), header->down, Clock::time_point::max());
+            send_content(socket, header->down_content(), header->down, SteadyTime::time_point::max());
         } catch (...) {
             failed = std::current_exception();
         }
@@ -177,7 +180,7 @@ void serve(const Socket& socket, std::atomic<std::uint64_t>& again)
 /// Returns false when something was wrong.
 bool make_transfer(const Settings& settings, const Job& job, std::uint64_t seed, std::atomic<std::uint64_t>& again)
 {
-    const auto begin = Clock::now();
+    const auto begin = SteadyTime::now();
     std::uint64_t sent = 0;
     std::string fault;
     try {
@@ -189,7 +192,7 @@ bool make_transfer(const Settings& settings, const Job& job, std::uint64_t seed,
         const Header header{seed, job.up, job.down};
         const auto until = settings.seconds > 0
                                ? begin + std::chrono::microseconds{static_cast<std::int64_t>(1e6 * settings.seconds)}
-                               : Clock::time_point::max();
+                               : SteadyTime::time_point::max();
         std::string send_fault;
         std::thread sender{[&] {
             try {
@@ -202,7 +205,7 @@ bool make_transfer(const Settings& settings, const Job& job, std::uint64_t seed,
         }};
         Answer answer{header.down_content(), job.down};
         try {
-            std::vector<std::byte> buffer(piece);
+            std::vector<std::byte> buffer(kernel_piece);
             for (Bytes part = socket.read(buffer); !part.empty(); part = socket.read(buffer)) {
                 answer.take(part);
             }
@@ -216,7 +219,7 @@ bool make_transfer(const Settings& settings, const Job& job, std::uint64_t seed,
     } catch (const std::exception& error) {
         fault = error.what();
     }
-    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    const double seconds = std::chrono::duration<double>(SteadyTime::now() - begin).count();
     report({sent, job.down}, seconds, fault);
     return fault.empty();
 }

@@ -22,7 +22,7 @@ namespace {
 
 namespace asio = boost::asio;
 constexpr auto result = asio::as_tuple(tcp::use_awaitable);
-constexpr std::size_t piece = 64 * 1024;
+constexpr std::size_t stream_piece = 64 * 1024;
 
 volatile std::sig_atomic_t stopping = 0;
 
@@ -117,9 +117,10 @@ private:
 tcp::Awaitable<tcp::ErrorCode> send_content(tcp::Stream& stream, Content content, std::uint64_t size, TimePoint until,
                                             std::uint64_t& sent)
 {
-    std::vector<std::byte> buffer(piece);
+    std::vector<std::byte> buffer(stream_piece);
     while (sent < size && stream.get_executor().context().now() < until) {
-        const MutableBytes part{buffer.data(), static_cast<std::size_t>(std::min<std::uint64_t>(piece, size - sent))};
+        const MutableBytes part{buffer.data(),
+                                static_cast<std::size_t>(std::min<std::uint64_t>(stream_piece, size - sent))};
         content.write(sent, part);
         const auto [error, count] = co_await asio::async_write(stream, asio::buffer(part.data(), part.size()), result);
         sent += count;
@@ -164,7 +165,7 @@ tcp::Awaitable<void> serve(tcp::Stream accepted)
 {
     auto service = std::make_shared<Service>(std::move(accepted));
     tcp::Stream& stream = service->stream;
-    std::vector<std::byte> buffer(piece);
+    std::vector<std::byte> buffer(stream_piece);
     const auto [failed, size] = co_await asio::async_read(stream, asio::buffer(buffer.data(), Header::size), result);
     const auto header = Header::decode(Bytes{buffer.data(), size});
     if (failed || !header) {
@@ -237,7 +238,7 @@ tcp::Awaitable<std::string> transfer(Client& client, Job& job, std::uint64_t see
     }
     asio::co_spawn(host.loop().get_executor(), send_up(upload), asio::detached);
     Answer answer{upload->header.down_content(), job.down};
-    std::vector<std::byte> buffer(piece);
+    std::vector<std::byte> buffer(stream_piece);
     for (;;) {
         const auto [error, count] = co_await upload->stream.async_read_some(asio::buffer(buffer), result);
         if (error) {

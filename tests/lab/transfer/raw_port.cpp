@@ -19,7 +19,7 @@ namespace {
 
 constexpr int socket_buffer = 16 << 20;
 
-[[noreturn]] void fail(const std::string& what) { throw std::system_error{errno, std::generic_category(), what}; }
+[[noreturn]] void fail_on(const std::string& what) { throw std::system_error{errno, std::generic_category(), what}; }
 
 } // namespace
 
@@ -29,7 +29,7 @@ RawPort::RawPort(const std::string& interface, std::vector<Neighbour> neighbours
     ifreq request{};
     interface.copy(request.ifr_name, sizeof request.ifr_name - 1);
     if (socket_ < 0 || ::ioctl(socket_, SIOCGIFHWADDR, &request) != 0) {
-        fail(interface);
+        fail_on(interface);
     }
     std::memcpy(own_.octets.data(), request.ifr_hwaddr.sa_data, own_.octets.size());
     sockaddr_ll address{};
@@ -42,7 +42,7 @@ RawPort::RawPort(const std::string& interface, std::vector<Neighbour> neighbours
         ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0 ||
         ::setsockopt(socket_, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0 ||
         ::bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-        fail(interface);
+        fail_on(interface);
     }
 }
 
