@@ -8,7 +8,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
