@@ -9,6 +9,8 @@ using telemetry::DropReason;
 constexpr Duration late_turn = std::chrono::milliseconds{5};
 /// Also an idle core finishes a turn this often, so that a stall of a second is a stall.
 constexpr Duration longest_sleep = std::chrono::milliseconds{250};
+/// A turn without work takes a fraction of this. One that seems to take longer did not have the processor meanwhile.
+constexpr Duration longest_poll = std::chrono::microseconds{2};
 /// Below this a system call costs more than the wait.
 constexpr Duration shortest_sleep = std::chrono::microseconds{20};
 
@@ -63,6 +65,7 @@ bool Core::turn() noexcept
 {
     const TimePoint start = worker_ ? worker_->loop().start_turn() : context_.shared.clock.now();
     context_.now = start;
+    account_poll(start);
     pass_quiet_point();
     std::size_t work = run_commands();
     if (context_.snapshot == nullptr) {
@@ -90,6 +93,8 @@ bool Core::turn() noexcept
     const bool worked = work != 0 || sent || more_;
     if (worked) {
         account(start);
+    } else {
+        poll_start_ = start;
     }
     return worked;
 }
@@ -208,6 +213,15 @@ void Core::account(TimePoint start) noexcept
     }
 }
 
+/// Without another look at the clock: a turn without work ends where the next one begins.
+void Core::account_poll(TimePoint start) noexcept
+{
+    if (poll_start_ != never) {
+        const Duration duration = std::min<Duration>(start - std::exchange(poll_start_, never), longest_poll);
+        status_.polling.add(static_cast<std::uint64_t>(duration.count()));
+    }
+}
+
 TimePoint Core::next_deadline() const noexcept
 {
     TimePoint deadline = never;
@@ -233,6 +247,7 @@ void Core::sleep() noexcept
     // The second look after arming: whoever published before that may have seen us awake.
     if (!context_.shared.mesh.pending(context_.core) && mailbox_.empty()) {
         context_.counters.count(Counter::sleeps);
+        poll_start_ = never;
         sleeper_.sleep(wait);
     }
     wakeup.disarm();

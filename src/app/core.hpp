@@ -25,6 +25,7 @@ struct CoreOptions {
 struct CoreStatus {
     telemetry::Cell last_turn; ///< Nanoseconds of the monotonic clock
     telemetry::Cell busy;      ///< Nanoseconds spent in turns that had work
+    telemetry::Cell polling;   ///< Nanoseconds of processor time spent in turns that found nothing
     telemetry::Histogram turn_duration;
 };
 
@@ -72,6 +73,7 @@ private:
     void dispatch(handoff::Message&& message) noexcept;
     void dispatch_watched(handoff::Message&& message) noexcept;
     void account(TimePoint start) noexcept;
+    void account_poll(TimePoint start) noexcept;
     void sleep() noexcept;
 
     CoreContext context_;
@@ -87,7 +89,8 @@ private:
     std::shared_ptr<port::FrameTap> tap_;
     std::uint64_t generation_ = 0;
     unsigned empty_turns_ = 0;
-    bool more_ = false; ///< The worker could not finish within its budget
+    TimePoint poll_start_ = never; ///< Of the last turn, when it found nothing
+    bool more_ = false;            ///< The worker could not finish within its budget
 };
 
 } // namespace sluice::app

@@ -41,6 +41,7 @@ std::vector<control::CoreView> NodeOperations::cores() const
         const TimePoint last{Duration{static_cast<Duration::rep>(core->status().last_turn.get())}};
         view.since_last_turn = std::max(now - last, Duration::zero());
         view.busy = Duration{static_cast<Duration::rep>(core->status().busy.get())};
+        view.polling = Duration{static_cast<Duration::rep>(core->status().polling.get())};
         if (const auto& late = supervisor_.late_[core->index()]) {
             view.since_late = now - *late;
         }

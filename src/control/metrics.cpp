@@ -62,6 +62,11 @@ void write_cores(PrometheusWriter& out, const std::vector<CoreView>& cores)
     for (const CoreView& core : cores) {
         out.sample({{"core", std::to_string(core.index)}}, std::chrono::duration<double>(core.busy).count());
     }
+    out.family("sluice_core_polling_seconds_total", "Processor time that the core spent in turns without work.",
+               MetricType::counter);
+    for (const CoreView& core : cores) {
+        out.sample({{"core", std::to_string(core.index)}}, std::chrono::duration<double>(core.polling).count());
+    }
     out.family("sluice_core_since_last_turn_seconds", "How long ago the core finished a turn.", MetricType::gauge);
     for (const CoreView& core : cores) {
         out.sample({{"core", std::to_string(core.index)}}, std::chrono::duration<double>(core.since_last_turn).count());

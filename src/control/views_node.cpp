@@ -149,6 +149,7 @@ json::object core_object(const CoreView& core)
     item["roles"] = std::move(roles);
     item["since_last_turn_seconds"] = seconds(core.since_last_turn);
     item["busy_seconds_total"] = seconds(core.busy);
+    item["polling_seconds_total"] = seconds(core.polling);
     item["turn_p50_microseconds"] = microseconds(core.turns.quantile(0.5));
     item["turn_p99_microseconds"] = microseconds(core.turns.quantile(0.99));
     item["turn_max_microseconds"] = microseconds(core.turns.max());

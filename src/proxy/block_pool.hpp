@@ -34,11 +34,18 @@ public:
         }
     }
 
-    /// `relieve` is called by take() while blocks are scarce; it must only cancel operations or notify signals.
+    /// `relieve` is called by take() while blocks are scarce, and by who sees that other memory is; it must only cancel
+    /// operations or notify signals.
     void when_scarce(void (*relieve)(void*) noexcept, void* owner) noexcept
     {
         relieve_ = relieve;
         owner_ = owner;
+    }
+    void ask_for_relief() const noexcept
+    {
+        if (relieve_ != nullptr) {
+            relieve_(owner_);
+        }
     }
     /// Less than a quarter is left.
     [[nodiscard]] bool scarce() const noexcept { return lent() > limit_ / 4 * 3; }
@@ -46,8 +53,8 @@ public:
     /// Null when the limit is reached or memory is out.
     [[nodiscard]] Block take() noexcept
     {
-        if (relieve_ != nullptr && scarce()) [[unlikely]] {
-            relieve_(owner_);
+        if (scarce()) [[unlikely]] {
+            ask_for_relief();
         }
         std::byte* block = nullptr;
         if (lent_ < limit_ && !free_.empty()) {

@@ -159,7 +159,7 @@ tcp::Awaitable<bool> ClientConnection::serve()
     co_await transport.shutdown_send(linger);
     input.deadline().expires_after(linger);
     while (!input.ended() && !input.deadline().expired() && transport.tcp().is_open()) {
-        input.consume(input.data().size());
+        input.discard();
         co_await input.more();
     }
     co_return false;
@@ -196,7 +196,7 @@ tcp::Awaitable<void> ClientConnection::refuse_clear_text()
         Input rest{clear, core.blocks};
         rest.deadline().expires_after(linger);
         while (!rest.ended() && !rest.deadline().expired()) {
-            rest.consume(rest.data().size());
+            rest.discard();
             co_await rest.more();
         }
         clear.close();

@@ -65,12 +65,15 @@ struct Core {
     Core(const Core&) = delete;
     Core& operator=(const Core&) = delete;
 
-    /// Blocks are scarce: whoever has kept some for long without using them gives them back.
+    /// Memory for what is on its way between two connections: the proxy's blocks and TCP's buffers.
+    [[nodiscard]] bool scarce() const noexcept { return blocks.scarce() || parts.stack.buffers_scarce(); }
+
+    /// It is scarce: whoever has kept some for long without using them gives them back.
     static void relieve(void* self) noexcept
     {
         Core& core = *static_cast<Core*>(self);
         const TimePoint now = core.parts.loop.now();
-        if (!core.blocks.scarce()) {
+        if (!core.scarce()) {
             return;
         }
         core.stalls.relieve(now);

@@ -20,7 +20,7 @@ http::http2::Limits limits_of(const ServicePlan& plan) noexcept
 }
 
 constexpr std::size_t write_size = BlockPool::block_bytes;
-/// What a connection may have at the same time while blocks are scarce.
+/// What a connection may have at the same time while memory is scarce.
 constexpr std::size_t fair_streams = 8;
 /// How long a client has to notice that the connection is ending before streams it still opens are refused.
 constexpr Duration shutdown_patience = std::chrono::seconds{1};
@@ -138,7 +138,7 @@ tcp::Awaitable<void> Http2Session::write_output()
 
 void Http2Session::on_request(StreamId stream, http::RequestHead& head, bool end)
 {
-    if (connection_.core.blocks.scarce() && streams_.size() >= fair_streams) {
+    if (connection_.core.scarce() && streams_.size() >= fair_streams) {
         // One connection must not take for a hundred streams what others need for one. The client may try again.
         const PlanRef plan = connection_.service->plan();
         connection_.log_refusal(**plan, Outcome::no_port, std::nullopt, &head, text(Outcome::no_port).status, now());

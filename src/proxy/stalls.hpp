@@ -1,5 +1,5 @@
-// Clients that do not take what is sent to them, the longest waiting first. While blocks are plenty each may wait as
-// long as its timeout says; when they run short, those that have waited longest make room for the others. Owner of the
+// Clients that do not take what is sent to them, the longest waiting first. While memory is plenty each may wait as
+// long as its timeout says; when it runs short, those that have waited longest make room for the others. Owner of the
 // loop only.
 #pragma once
 

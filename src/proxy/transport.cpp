@@ -93,6 +93,13 @@ Input::Input(Transport& transport, BlockPool& blocks) noexcept
 
 void Input::consume(std::size_t bytes) noexcept
 {
+    if (!block_) {
+        received_.consume(bytes);
+        if (ended_ && received_.empty()) {
+            static_cast<void>(transport_.tcp().take(received_)); // What had arrived before the end was known
+        }
+        return;
+    }
     begin_ += bytes;
     if (begin_ == end_ && !reading_) {
         begin_ = end_ = 0;
@@ -101,11 +108,11 @@ void Input::consume(std::size_t bytes) noexcept
 
 tcp::Awaitable<void> Input::more()
 {
-    const std::size_t before = end_;
+    const std::size_t before = size();
     awaited_ = true;
     woken_ = false;
     start();
-    while (reading_ && end_ == before && !ended_ && !deadline_.expired() && !woken_) {
+    while (reading_ && size() == before && !ended_ && !deadline_.expired() && !woken_) {
         co_await changed_.wait();
     }
     awaited_ = false;
@@ -138,23 +145,89 @@ tcp::Awaitable<void> Input::stopped()
 
 void Input::start() noexcept
 {
-    if (reading_ || ended_) {
+    if (ended_) {
+        return;
+    }
+    if (transport_.secure() != nullptr) {
+        start_secure();
+    } else if (reading_) {
+        if (awaited_ || received_.empty()) {
+            transport_.tcp().expect_data();
+        }
+    } else if (!awaited_ || !take()) {
+        wait();
+    }
+}
+
+void Input::end(const tcp::ErrorCode& error) noexcept
+{
+    // A cancelled wait has lost nothing; whoever cancelled knows why and decides what comes next.
+    ended_ = error != boost::asio::error::operation_aborted || !transport_.tcp().is_open();
+    error_ = error;
+}
+
+/// Tells whoever waits or watches; a watched input goes on.
+void Input::changed(bool goes_on) noexcept
+{
+    const bool nobody_awaits = !awaited_;
+    changed_.notify();
+    if (watcher_ != nullptr) {
+        if (nobody_awaits) {
+            watcher_->input_changed();
+        }
+        if (watcher_ != nullptr && goes_on) {
+            start();
+        }
+    }
+}
+
+bool Input::take() noexcept
+{
+    tcp::Stream& stream = transport_.tcp();
+    if (stream.buffers_scarce()) [[unlikely]] {
+        blocks_.ask_for_relief();
+    }
+    return stream.take(received_) != 0;
+}
+
+/// With data at hand and nobody who asks for more, only the end is news: the peer's window holds back the rest.
+void Input::wait() noexcept
+{
+    reading_ = true;
+    const auto done = [this](const tcp::ErrorCode& error) { on_wait(error); };
+    if (received_.empty() || awaited_) {
+        transport_.tcp().async_wait_readable(done);
+    } else {
+        transport_.tcp().async_wait_end(done);
+    }
+}
+
+void Input::on_wait(const tcp::ErrorCode& error) noexcept
+{
+    reading_ = false;
+    const tcp::Stream& stream = transport_.tcp();
+    const bool taken = !error && (received_.empty() || awaited_) && take();
+    if (error) {
+        end(error);
+    } else if (!taken) {
+        const tcp::ErrorCode reason = stream.receive_error();
+        end(reason ? reason : tcp::ErrorCode{boost::asio::error::no_buffer_space});
+    }
+    changed(taken);
+}
+
+void Input::start_secure() noexcept
+{
+    if (reading_) {
         return;
     }
     if (begin_ == end_) {
         release();
-        if (transport_.secure() != nullptr || transport_.tcp().available() == 0) {
-            reading_ = true;
-            wait_readable();
-            return;
-        }
-        block_ = blocks_.take();
-        if (!block_) {
-            reading_ = true;
-            wait_readable(); // Which says that there is no block.
-            return;
-        }
-    } else if (end_ == BlockPool::block_bytes && begin_ != 0) {
+        reading_ = true;
+        wait_readable();
+        return;
+    }
+    if (end_ == BlockPool::block_bytes && begin_ != 0) {
         std::memmove(block_.get(), block_.get() + begin_, end_ - begin_);
         end_ -= std::exchange(begin_, 0);
     }
@@ -166,7 +239,7 @@ void Input::start() noexcept
 
 void Input::wait_readable() noexcept
 {
-    const auto ready = [this](const tcp::ErrorCode& error) {
+    transport_.secure()->async_wait_readable([this](const tcp::ErrorCode& error) {
         if (error) {
             on_read(error, 0);
             return;
@@ -177,23 +250,14 @@ void Input::wait_readable() noexcept
             return;
         }
         read();
-    };
-    if (Transport::Secure* secure = transport_.secure()) {
-        secure->async_wait_readable(ready);
-    } else {
-        transport_.tcp().async_wait_readable(ready);
-    }
+    });
 }
 
 void Input::read() noexcept
 {
-    const auto done = [this](const tcp::ErrorCode& error, std::size_t bytes) { on_read(error, bytes); };
     const auto room = boost::asio::buffer(block_.get() + end_, BlockPool::block_bytes - end_);
-    if (Transport::Secure* secure = transport_.secure()) {
-        secure->async_read_some(room, done);
-    } else {
-        transport_.tcp().async_read_some(room, done);
-    }
+    transport_.secure()->async_read_some(
+        room, [this](const tcp::ErrorCode& error, std::size_t bytes) { on_read(error, bytes); });
 }
 
 void Input::on_read(const tcp::ErrorCode& error, std::size_t bytes) noexcept
@@ -201,20 +265,9 @@ void Input::on_read(const tcp::ErrorCode& error, std::size_t bytes) noexcept
     reading_ = false;
     end_ += bytes;
     if (error && bytes == 0) {
-        // A cancelled read has lost nothing; whoever cancelled knows why and decides what comes next.
-        ended_ = error != boost::asio::error::operation_aborted || !transport_.tcp().is_open();
-        error_ = error;
+        end(error);
     }
-    const bool nobody_awaits = !awaited_;
-    changed_.notify();
-    if (watcher_ != nullptr) {
-        if (nobody_awaits) {
-            watcher_->input_changed();
-        }
-        if (watcher_ != nullptr && !error) {
-            start();
-        }
-    }
+    changed(!error);
 }
 
 } // namespace sluice::proxy

@@ -70,7 +70,8 @@ private:
     Deadline write_deadline_;
 };
 
-/// What has arrived and was not consumed yet, in at most one block; none while there is nothing.
+/// What has arrived and was not consumed yet; no memory while there is nothing. In clear it stays in the block that TCP
+/// assembled it in; what TLS has decrypted goes to a block of the proxy's.
 class Input {
 public:
     /// Called when bytes came while nobody was awaiting them, or when the input has ended.
@@ -89,14 +90,25 @@ public:
     Input& operator=(const Input&) = delete;
     ~Input() = default; ///< stopped() must have completed.
 
-    [[nodiscard]] Bytes data() const noexcept { return {block_.get() + begin_, end_ - begin_}; }
+    /// The first piece; empty when there is nothing. Valid until consume() or more().
+    [[nodiscard]] Bytes data() const noexcept
+    {
+        return block_ ? Bytes{block_.get() + begin_, end_ - begin_} : received_.data();
+    }
     void consume(std::size_t bytes) noexcept;
+    /// All that is there.
+    void discard() noexcept
+    {
+        while (!data().empty()) {
+            consume(data().size());
+        }
+    }
     /// The peer sends no more: eof, or what error() says.
     [[nodiscard]] bool ended() const noexcept { return ended_; }
     [[nodiscard]] const tcp::ErrorCode& error() const noexcept { return error_; }
 
-    /// Completes when data() has grown, the input has ended, the deadline has passed, or wake() was called. data()
-    /// should be empty or leave room.
+    /// Completes when there is more data, the input has ended, the deadline has passed, or wake() was called. data()
+    /// should be empty, or a few bytes that are not understood yet.
     [[nodiscard]] tcp::Awaitable<void> more();
     /// Of more(); one that was set earlier keeps running.
     [[nodiscard]] Deadline& deadline() noexcept { return deadline_; }
@@ -117,14 +129,24 @@ public:
     [[nodiscard]] tcp::Awaitable<void> stopped();
 
 private:
+    [[nodiscard]] std::size_t size() const noexcept { return end_ - begin_ + received_.size(); }
     void start() noexcept;
     void release() noexcept;
+    void end(const tcp::ErrorCode& error) noexcept;
+    void changed(bool goes_on) noexcept;
+    // In clear
+    [[nodiscard]] bool take() noexcept;
+    void wait() noexcept;
+    void on_wait(const tcp::ErrorCode& error) noexcept;
+    // Over TLS
+    void start_secure() noexcept;
     void wait_readable() noexcept;
     void read() noexcept;
     void on_read(const tcp::ErrorCode& error, std::size_t bytes) noexcept;
 
     Transport& transport_;
     BlockPool& blocks_;
+    tcp::Received received_;
     BlockPool::Block block_;
     std::size_t begin_ = 0;
     std::size_t end_ = 0;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace sluice::tcp {
 
@@ -69,7 +70,8 @@ bool ByteRing::reserve(BufferPool& pool, std::size_t needed, std::size_t kept) n
     if (needed <= capacity()) {
         return true;
     }
-    const auto shift = std::max(static_cast<unsigned>(std::bit_width(needed - 1)), smallest_shift);
+    const unsigned first = data_ == nullptr && !pool.under_pressure() ? first_shift_ : smallest_shift;
+    const auto shift = std::max(static_cast<unsigned>(std::bit_width(needed - 1)), first);
     if (shift > BufferPool::largest_shift) {
         return false;
     }
@@ -115,6 +117,13 @@ void ByteRing::read(std::size_t offset, MutableBytes to) const noexcept
     if (!pieces[1].empty()) {
         std::memcpy(to.data() + pieces[0].size(), pieces[1].data(), pieces[1].size());
     }
+}
+
+ByteRing::Block ByteRing::take(std::size_t size) noexcept
+{
+    const unsigned wanted = static_cast<unsigned>(std::bit_width(std::max<std::size_t>(size, 1) - 1));
+    first_shift_ = static_cast<std::uint8_t>(std::clamp(wanted, smallest_shift, BufferPool::largest_cached_shift));
+    return {std::exchange(data_, nullptr), std::exchange(head_, 0), shift_};
 }
 
 void ByteRing::release(BufferPool& pool) noexcept

@@ -52,6 +52,12 @@ class ByteRing {
 public:
     static constexpr unsigned smallest_shift = 11; ///< 2 KiB
 
+    struct Block {
+        std::byte* data;
+        std::uint32_t head;
+        std::uint8_t shift;
+    };
+
     ByteRing() noexcept = default;
     ByteRing(const ByteRing&) = delete;
     ByteRing& operator=(const ByteRing&) = delete;
@@ -68,11 +74,15 @@ public:
     /// Only with a block, and not beyond what is reserved.
     void consume(std::size_t count) noexcept { head_ = static_cast<std::uint32_t>((head_ + count) & (capacity() - 1)); }
     void release(BufferPool& pool) noexcept;
+    /// Gives the block away, and is empty; only with a block. The next one begins as large as `size`, what this one
+    /// held, asks for: who fills rings as fast as they are taken does not let each of them grow anew.
+    [[nodiscard]] Block take(std::size_t size) noexcept;
 
 private:
     std::byte* data_ = nullptr;
     std::uint32_t head_ = 0;
     std::uint8_t shift_ = 0;
+    std::uint8_t first_shift_ = smallest_shift; ///< Of the next block
 };
 
 } // namespace sluice::tcp

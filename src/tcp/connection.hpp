@@ -137,6 +137,7 @@ struct Connection final : TableEntry, TimerNode {
     bool queued_to_accept : 1 = false;
     bool dead : 1 = false; ///< On the list of blocks to free.
     bool in_table : 1 = false;
+    bool waits_for_end : 1 = false; ///< Data does not complete `waiter`.
 
     Path path;
     std::shared_ptr<const ConnectionOptions> options;

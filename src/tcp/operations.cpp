@@ -1,5 +1,6 @@
 // Pending operations of a stream, and the copies between its buffers and the rings.
 #include "tcp/core.hpp"
+#include "tcp/received_access.hpp"
 
 #include <boost/asio/error.hpp>
 
@@ -100,8 +101,8 @@ void wake_reader(Connection& connection) noexcept
     if (connection.unread == 0 && !ended) {
         return;
     }
-    if (WaitOperation* waiter = std::exchange(connection.waiter, nullptr)) {
-        waiter->complete({});
+    if (connection.waiter != nullptr && (ended || !connection.waits_for_end)) {
+        std::exchange(connection.waiter, nullptr)->complete({});
     }
     ReadOperation* reader = std::exchange(connection.reader, nullptr);
     if (reader == nullptr) {
@@ -173,17 +174,76 @@ void Stream::start_read(ReadOperation& operation) noexcept
     }
 }
 
-void Stream::start_wait_readable(WaitOperation& operation) noexcept
+namespace {
+
+void start_waiting(Connection* connection, WaitOperation& operation, bool for_end) noexcept
 {
-    if (connection_ == nullptr) {
+    if (connection == nullptr) {
         operation.complete(error::bad_descriptor);
-    } else if (connection_->reader != nullptr || connection_->waiter != nullptr) {
+    } else if (connection->reader != nullptr || connection->waiter != nullptr) {
         operation.complete(error::in_progress);
     } else {
-        operation.attach(connection_, &cancel_operation);
-        connection_->waiter = &operation;
+        operation.attach(connection, &cancel_operation);
+        connection->waiter = &operation;
+        connection->waits_for_end = for_end;
+        wake_reader(*connection);
+    }
+}
+
+} // namespace
+
+void Stream::start_wait_readable(WaitOperation& operation) noexcept { start_waiting(connection_, operation, false); }
+
+void Stream::start_wait_end(WaitOperation& operation) noexcept { start_waiting(connection_, operation, true); }
+
+void Stream::expect_data() noexcept
+{
+    if (connection_ != nullptr && connection_->waiter != nullptr && connection_->waits_for_end) {
+        connection_->waits_for_end = false;
         wake_reader(*connection_);
     }
+}
+
+std::size_t Stream::take(Received& into) noexcept
+{
+    if (connection_ == nullptr || connection_->core == nullptr || connection_->unread == 0) {
+        return 0;
+    }
+    Connection& connection = *connection_;
+    BufferPool& pool = connection.core->buffers;
+    const bool gaps = connection.out_of_order != nullptr && !connection.out_of_order->empty();
+    std::size_t size = connection.unread;
+    if (into.empty() && !gaps) {
+        into.reset();
+        ReceivedAccess::adopt(into, pool, connection.receive.take(size), size);
+    } else {
+        // What waits behind a gap has its place in the ring, so the ring stays.
+        size = into.empty() ? ReceivedAccess::copy(into, pool, connection.receive, size)
+                            : ReceivedAccess::append(into, connection.receive, size);
+        connection.receive.consume(size);
+    }
+    connection.unread -= static_cast<std::uint32_t>(size);
+    if (size != 0) {
+        count_read(connection, size);
+        room_was_made(connection);
+    }
+    return size;
+}
+
+bool Stream::buffers_scarce() const noexcept
+{
+    return connection_ != nullptr && connection_->core != nullptr && connection_->core->buffers.under_pressure();
+}
+
+ErrorCode Stream::receive_error() const noexcept
+{
+    if (connection_ == nullptr) {
+        return error::bad_descriptor;
+    }
+    if (connection_->fin_received) {
+        return error::eof;
+    }
+    return connection_->state == State::closed ? to_error(connection_->failure) : ErrorCode{};
 }
 
 void Stream::start_write(WriteOperation& operation) noexcept

@@ -264,4 +264,6 @@ StackUsage Stack::usage() const noexcept
             core_->time_wait,   core_->buffers.used(), core_->buffers.cached()};
 }
 
+bool Stack::buffers_scarce() const noexcept { return core_->buffers.under_pressure(); }
+
 } // namespace sluice::tcp

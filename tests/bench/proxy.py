@@ -4,7 +4,7 @@
 client -- switch -- proxy -- switch -- origin (Nginx answering from memory). Prints a table; --json writes the numbers.
 Method: `rounds` rounds; in each every proxy is measured once, in turn. Medians. CPU per request: the busy time of all cores
 with the proxy at a fixed rate, minus the busy time of client and origin alone at that rate, divided by the requests; what
-Sluice's cores spend on empty polls is taken off (its own `busy` counter against its process time).
+Sluice's cores spend on empty polls is taken off (their own `polling` counter).
 """
 
 import argparse
@@ -35,12 +35,6 @@ def busy_seconds():
     with open("/proc/stat") as stat:
         fields = [int(word) for word in stat.readline().split()[1:]]
     return (sum(fields) - fields[3] - fields[4]) / TICKS
-
-
-def process_seconds(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def wrk(client, address, seconds, close=False, connections=64):
@@ -104,8 +98,7 @@ listen site
 
     def empty_polls():
         """Process time that the packet cores spent without work."""
-        cores = node.json("cores")["cores"]
-        return process_seconds(node.sluice_pid()) - sum(core["busy_seconds_total"] for core in cores)
+        return sum(core["polling_seconds_total"] for core in node.json("cores")["cores"])
 
     return client, node, [Contender("nginx", "192.0.2.31"), Contender("haproxy", "192.0.2.32"), Contender("sluice", "192.0.2.30", empty_polls)]
 

@@ -129,7 +129,7 @@ ITEM_KEYS = {
             " priority_zero_received_total addresses_differ_total other_active_total",
     "ports": "name link mac mtu_bytes receive_queues transmit_queues packets_received_total bytes_received_total packets_transmitted_total"
              " bytes_transmitted_total receive_dropped_total transmit_dropped_total copies_total slow_calls_total receive_starved_total",
-    "cores": "core cpu roles since_last_turn_seconds busy_seconds_total turn_p50_microseconds turn_p99_microseconds turn_max_microseconds"
+    "cores": "core cpu roles since_last_turn_seconds busy_seconds_total polling_seconds_total turn_p50_microseconds turn_p99_microseconds turn_max_microseconds"
              " events_discarded_total counters use",
     "drops": "reason packets_total meaning advice",
     "neighbours": "port address mac state",

@@ -32,6 +32,7 @@ struct CoreView {
     telemetry::HistogramSnapshot turns; ///< Durations of turns that had work, nanoseconds
     Duration since_last_turn{};
     Duration busy{};
+    Duration polling{};
     /// Since it was seen late, see docs/sluicectl.md; nothing when it never was.
     std::optional<Duration> since_late;
     std::uint64_t events_discarded = 0;

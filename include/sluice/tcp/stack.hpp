@@ -102,6 +102,8 @@ public:
                       const std::function<void(const ConnectionInfo&)>& visitor) const;
 
     [[nodiscard]] StackUsage usage() const noexcept;
+    /// Less than a quarter of the buffer memory is left: windows do not grow any more.
+    [[nodiscard]] bool buffers_scarce() const noexcept;
 
 private:
     class ConnectOperation;

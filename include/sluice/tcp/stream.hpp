@@ -10,6 +10,7 @@
 
 #include <sluice/base/bytes.hpp>
 #include <sluice/tcp/operation.hpp>
+#include <sluice/tcp/received.hpp>
 #include <sluice/wire/address.hpp>
 
 #include <boost/asio/async_result.hpp>
@@ -154,6 +155,31 @@ public:
             token);
     }
 
+    /// As async_wait_readable(), but data alone does not complete it: for who has unread data at hand and wants to know
+    /// when the peer is gone.
+    template <class Token>
+    auto async_wait_end(Token&& token)
+    {
+        return boost::asio::async_initiate<Token, void(ErrorCode)>(
+            [this](auto handler) {
+                auto* operation =
+                    HandlerOperation<WaitOperation, decltype(handler)>::create(*loop_, std::move(handler));
+                start_wait_end(*operation);
+                operation->connect_slot();
+            },
+            token);
+    }
+    /// A pending async_wait_end() completes with data too from now on. Without one nothing happens.
+    void expect_data() noexcept;
+    /// Takes what a read would return, without copying it; counts as read. Bytes go behind those that `into` has, then
+    /// by copy and only as many as fit into its block. Returns how many; 0 also when memory is short. No read may be
+    /// pending.
+    std::size_t take(Received& into) noexcept;
+    /// As Stack::buffers_scarce(), of this stream's stack.
+    [[nodiscard]] bool buffers_scarce() const noexcept;
+    /// What a read reports once all data is read; no error while the peer may still send.
+    [[nodiscard]] ErrorCode receive_error() const noexcept;
+
     /// Half-close: the peer reads eof after what was written so far. Reading goes on. Writes fail with broken_pipe from
     /// now on.
     void shutdown_send() noexcept;
@@ -173,6 +199,7 @@ private:
     void start_read(ReadOperation& operation) noexcept;
     void start_write(WriteOperation& operation) noexcept;
     void start_wait_readable(WaitOperation& operation) noexcept;
+    void start_wait_end(WaitOperation& operation) noexcept;
 
     Loop* loop_;
     Connection* connection_ = nullptr;

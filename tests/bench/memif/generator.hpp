@@ -88,6 +88,7 @@ std::size_t Wire::receive(Handler&& handler)
 /// Each prints one JSON object. Exit codes.
 int run_udp(Wire& wire, const Options& options);
 int run_http(Wire& wire, const Options& options);
+int run_bulk(Wire& wire, const Options& options);
 int run_echo(Wire& wire, const Options& options);
 int run_connections(Wire& wire, const Options& options);
 int run_secure_connections(Wire& wire, const Options& options);

@@ -1,4 +1,4 @@
-// memif_generator udp|http|echo|connections: traffic at one end of a memif wire. Prints JSON.
+// memif_generator udp|http|bulk|echo|connections: traffic at one end of a memif wire. Prints JSON.
 #include "generator.hpp"
 
 #include <sluice/app/machine.hpp>
@@ -28,6 +28,7 @@ int main(int count, char** words)
     program.add_flag("!--no-resolve", options.resolve, "The other end has no addresses");
     const CLI::App* const udp = program.add_subcommand("udp", "64-byte packets")->fallthrough();
     program.add_subcommand("http", "HTTP/1.1 keep-alive, clients and origin")->fallthrough();
+    const CLI::App* const bulk = program.add_subcommand("bulk", "One response without end")->fallthrough();
     const CLI::App* const echo = program.add_subcommand("echo", "ICMP echoes, one at a time")->fallthrough();
     const CLI::App* const connections =
         program.add_subcommand("connections", "Open many connections and hold them")->fallthrough();
@@ -50,6 +51,9 @@ int main(int count, char** words)
     }
     if (*echo) {
         return bench::run_echo(wire, options);
+    }
+    if (*bulk) {
+        return bench::run_bulk(wire, options);
     }
     if (*connections) {
         return options.tls ? bench::run_secure_connections(wire, options) : bench::run_connections(wire, options);

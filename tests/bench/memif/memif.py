@@ -3,6 +3,7 @@
 
 memif.py l4     packets/s of layer 4 NAT (fullnat) and of testpmd's macswap, in interleaved pairs
 memif.py http   requests/s and cycles per request of one worker core
+memif.py bulk   one long response: Gbit/s that one worker core carries
 memif.py connections   what an open connection costs in memory, and how fast a node answers that holds a million of them
 
 The device under test runs on the first allowed core, the generator on the second.
@@ -32,10 +33,12 @@ memory: {hugepages: auto, size: %s}
 ports: [{name: wire, device: {vdev: "%s"}, addresses: [10.0.0.1/8]}]
 services:
   - {name: datagrams, listen: 10.0.0.1:53/udp, forward: {method: fullnat, pool: resolvers}}
+  - {name: files, listen: 10.0.0.1:81/tcp, proxy: {routes: [{pool: storage}]}}
   - {name: site, listen: 10.0.0.1:80/tcp, proxy: {timeouts: {keepalive: 1h}, routes: [{pool: web}]}}
 pools:
   - {name: resolvers, balance: rr, servers: [{address: 10.2.0.1:53}, {address: 10.2.0.2:53}, {address: 10.2.0.3:53}, {address: 10.2.0.4:53}]}
   - {name: web, servers: [{address: 10.0.0.2:8080}]}
+  - {name: storage, servers: [{address: 10.0.0.3:8080}]}
 control: {socket: "%s"}
 """
 SECURE = """
@@ -165,6 +168,33 @@ def http(options):
     print(f"| Sluice, one core | {rate:,.0f} | {cycles:,.0f} | {cycles / runs[0]['tsc_hz'] * 1e6:.2f} | {refused:.2%} |\n")
 
 
+def bulk_once(options):
+    with tempfile.TemporaryDirectory(prefix="memif") as folder, start_sluice(folder) as program:
+        program.wait_for(" running: ")
+        command = generator(folder, "bulk", "--seconds", str(options.seconds), "--connections", "1")
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as traffic:
+            if "warm" not in traffic.stdout.readline():
+                raise RuntimeError("the generator does not start")
+            begin = busy_seconds(folder)
+            out, _ = traffic.communicate("\n", timeout=60)
+            busy = busy_seconds(folder) - begin
+        if traffic.returncode != 0:
+            raise RuntimeError(out + program.output())
+        numbers = json.loads(out.splitlines()[-1])
+        numbers["gigabits_per_busy_second"] = numbers["bytes"] * 8e-9 / busy
+        numbers["busy"] = busy / numbers["seconds"]
+        return numbers
+
+
+def bulk(options):
+    runs = [bulk_once(options) for _ in range(options.rounds)]
+    rate = statistics.median(one["gigabits_per_second"] for one in runs)
+    core = statistics.median(one["gigabits_per_busy_second"] for one in runs)
+    busy = statistics.median(one["busy"] for one in runs)
+    print("| one response without end over memif | Gbit/s | core busy | Gbit/s per busy core |\n|---|---|---|---|")
+    print(f"| Sluice, one core | {rate:.2f} | {busy:.0%} | {core:.2f} |\n")
+
+
 def resident_bytes(pid):
     with open(f"/proc/{pid}/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS:"))
@@ -206,7 +236,7 @@ def connections(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["l4", "http", "connections", "all"], nargs="?", default="all")
+    parser.add_argument("what", choices=["l4", "http", "bulk", "connections", "all"], nargs="?", default="all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--flows", type=int, default=1024)
@@ -224,6 +254,8 @@ def main():
         l4(options)
     if options.what in ("http", "all"):
         http(options)
+    if options.what in ("bulk", "all"):
+        bulk(options)
     if options.what == "connections":
         connections(options)
     return 0

@@ -160,9 +160,6 @@ TEST_F(Http2, client_never_opens_its_window_stream_is_reset)
 
 TEST_F(Http2, streams_whose_clients_take_nothing_make_room_for_others)
 {
-    WorkerOptions options;
-    options.block_limit = 64;
-    lab.use(options);
     web.answer_each("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n" + std::string(300'000, 'x'));
     serve();
     std::vector<std::unique_ptr<Http2Client>> greedy;

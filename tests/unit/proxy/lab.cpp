@@ -18,6 +18,7 @@ tcp::StackOptions options_for(std::uint16_t seed)
     tcp::StackOptions options;
     options.secret = {seed, 77};
     options.random_seed = seed;
+    options.buffer_limit = 16U << 20U; // So that a few hundred connections are a crowd.
     return options;
 }
 
