@@ -53,7 +53,8 @@ WorkerUnit::WorkerUnit(CoreContext& context, IpOutput& output, EventSender& even
       stack_{loop_, *this, ports_, context.counters, stack_options(context, budget)}, tls_buffers_{budget.tls_blocks},
       proxy_{{loop_, stack_, tls_buffers_, gate_, context.counters, *this}, proxy_options(context, budget)},
       probes_{{loop_, stack_, tls_buffers_, *this},
-              {flow::local_ports::probes, shards_of(context.shared.layout, *context.role().worker), random_secret()}}
+              {flow::local_ports::probes, shards_of(context.shared.layout, *context.role().worker), random_secret()}},
+      arrived_(packet::Burst::capacity)
 {
 }
 
@@ -82,6 +83,33 @@ void WorkerUnit::apply(const control::Snapshot& snapshot) noexcept
 
 void WorkerUnit::receive(packet::Packet&& frame, const wire::ParsedPacket& parsed) noexcept
 {
+    Arrived& place = arrived_[arrived_count_++];
+    place.frame = std::move(frame);
+    place.parsed = parsed;
+    if (parsed.protocol == wire::protocol::tcp) {
+        place.prepared = stack_.prepare(parsed);
+    }
+    // Who watches drops looks at the counters after each packet.
+    if (arrived_count_ == arrived_.size() || (context_.tap != nullptr && context_.tap->watches_drops())) {
+        take_arrived();
+    }
+}
+
+void WorkerUnit::take_arrived() noexcept
+{
+    for (std::size_t index = 0; index < arrived_count_; ++index) {
+        if (arrived_[index].parsed.protocol == wire::protocol::tcp) {
+            stack_.prefetch(arrived_[index].prepared);
+        }
+    }
+    for (std::size_t index = 0; index < arrived_count_; ++index) {
+        take(std::move(arrived_[index].frame), arrived_[index].parsed, arrived_[index].prepared);
+    }
+    arrived_count_ = 0;
+}
+
+void WorkerUnit::take(packet::Packet&& frame, const wire::ParsedPacket& parsed, std::uint32_t prepared) noexcept
+{
     if (!frame.checksum_verified()) {
         if (const auto problem = wire::verify_transport(std::as_const(frame).bytes(), parsed)) {
             context_.counters.drop(*problem);
@@ -91,7 +119,7 @@ void WorkerUnit::receive(packet::Packet&& frame, const wire::ParsedPacket& parse
     }
     if (parsed.protocol == wire::protocol::tcp) {
         if (!context_.shared.succession.open(context_.now) || !pass_back(frame, parsed)) {
-            stack_.input(std::move(frame), parsed);
+            stack_.input(std::move(frame), parsed, prepared);
         }
         return;
     }
@@ -176,6 +204,7 @@ void WorkerUnit::receive_icmp(Bytes frame, const wire::ParsedPacket& parsed) noe
 
 bool WorkerUnit::run() noexcept
 {
+    take_arrived();
     loop_.run_timers();
     static_cast<void>(gate_.admit_one());
     loop_.run_ready(handler_budget);

@@ -32,11 +32,11 @@ public:
     /// Puts the generation of this turn to work, if it is another one.
     void apply(const control::Snapshot& snapshot) noexcept;
     /// A packet that this worker owns: a segment, an ICMP error about one, an answer to a probe. Checksums are verified
-    /// here.
+    /// here. It is looked at when a burst of them is there, or by run().
     void receive(packet::Packet&& frame, const wire::ParsedPacket& parsed) noexcept;
 
-    /// The part of a turn after input: timers, one private-key operation, handlers within their budget, output. True
-    /// when there is more to do at once.
+    /// The rest of a turn: what was received, timers, one private-key operation, handlers within their budget, output.
+    /// True when there is more to do at once.
     bool run() noexcept;
     [[nodiscard]] TimePoint next_deadline() const noexcept;
 
@@ -63,6 +63,13 @@ private:
                                  std::uint16_t sequence) noexcept override;
     void decided(const probe::ServerCheck& check, const health::Decision& decision) noexcept override;
 
+    struct Arrived {
+        packet::Packet frame;
+        wire::ParsedPacket parsed;
+        std::uint32_t prepared = 0; ///< See tcp::Stack::prepare
+    };
+    void take_arrived() noexcept;
+    void take(packet::Packet&& frame, const wire::ParsedPacket& parsed, std::uint32_t prepared) noexcept;
     [[nodiscard]] bool pass_back(packet::Packet& frame, const wire::ParsedPacket& parsed) noexcept;
     void refuse_datagram(std::uint8_t port, Bytes frame, const wire::ParsedPacket& parsed) noexcept;
     void receive_icmp(Bytes frame, const wire::ParsedPacket& parsed) noexcept;
@@ -79,6 +86,8 @@ private:
     proxy::Worker proxy_;
     probe::Runner probes_;
     neigh::RateLimit errors_{1000};
+    std::vector<Arrived> arrived_;
+    std::size_t arrived_count_ = 0;
     std::shared_ptr<const proxy::ProxyPlan> plan_;
     std::shared_ptr<const probe::ProbePlan> probe_plan_;
 };

@@ -134,7 +134,18 @@ Stack::Stack(Loop& loop, Output& output, PortAllocator& ports, telemetry::CoreCo
 
 Stack::~Stack() = default;
 
-void Stack::input(packet::Packet&& packet, const wire::ParsedPacket& parsed) noexcept
+std::uint32_t Stack::prepare(const wire::ParsedPacket& parsed) const noexcept
+{
+    const ConnectionTable& table = core_->table;
+    const std::uint32_t hash =
+        table.hash_of(parsed.destination, parsed.destination_port, parsed.source, parsed.source_port);
+    table.prefetch_slot(hash);
+    return hash;
+}
+
+void Stack::prefetch(std::uint32_t prepared) const noexcept { core_->table.prefetch_entry(prepared); }
+
+void Stack::input(packet::Packet&& packet, const wire::ParsedPacket& parsed, std::uint32_t prepared) noexcept
 {
     const packet::Packet owned = std::move(packet);
     Core& core = *core_;
@@ -144,7 +155,8 @@ void Stack::input(packet::Packet&& packet, const wire::ParsedPacket& parsed) noe
         return;
     }
     const Segment segment = read_segment(owned.bytes(), parsed);
-    TableEntry* entry = core.table.find(parsed.destination, parsed.destination_port, parsed.source, parsed.source_port);
+    TableEntry* entry =
+        core.table.find(prepared, parsed.destination, parsed.destination_port, parsed.source, parsed.source_port);
     if (entry == nullptr) {
         const TableEntry ends = ends_of(core, parsed);
         if (Listener* listener = core.find_listener(ends.local_endpoint())) {

@@ -44,7 +44,15 @@ public:
 
     /// One received TCP segment, checksums verified, reassembled, for an address of ours. `parsed` counts its offsets
     /// from the first byte of `packet`. Handlers that it makes ready run later.
-    void input(packet::Packet&& packet, const wire::ParsedPacket& parsed) noexcept;
+    void input(packet::Packet&& packet, const wire::ParsedPacket& parsed) noexcept
+    {
+        input(std::move(packet), parsed, prepare(parsed));
+    }
+    /// The same for a burst, in passes over all of it: prepare() each, prefetch() each, then input() each. While one
+    /// segment is worked on, the memory of the next ones is on its way.
+    [[nodiscard]] std::uint32_t prepare(const wire::ParsedPacket& parsed) const noexcept;
+    void prefetch(std::uint32_t prepared) const noexcept;
+    void input(packet::Packet&& packet, const wire::ParsedPacket& parsed, std::uint32_t prepared) noexcept;
 
     /// Whether this segment, which is no SYN, is of a connection of ours: half-open, in TIME_WAIT, or begun with a
     /// cookie too.
