@@ -1,6 +1,7 @@
 #include "operations.hpp"
 
 #include "ask.hpp"
+#include "memory_shares.hpp"
 #include "supervisor.hpp"
 
 namespace sluice::app {
@@ -129,6 +130,7 @@ std::vector<std::optional<control::CoreUse>> NodeOperations::core_use()
                     use.proxy = on.worker()->proxy().usage();
                     use.tcp = on.worker()->stack().usage();
                 }
+                use.memory = memory_shares(on, use);
                 return use;
             },
             left));

@@ -257,8 +257,9 @@ std::optional<StartFailure> Supervisor::lay_out_node()
     options.core.poll = model_->cpu.idle == config::Idle::poll;
     options.access_record_bytes = access_record_bytes;
     options.core.flows = memory_.flows_per_forwarder;
-    options.core.worker = {memory_.connections_per_worker, memory_.tcp_buffer_bytes_per_worker,
-                           memory_.proxy_blocks_per_worker, memory_.tls_blocks_per_worker};
+    options.core.worker = {memory_.connections_per_worker,  memory_.tcp_buffer_bytes_per_worker,
+                           memory_.proxy_blocks_per_worker, memory_.tls_blocks_per_worker,
+                           memory_.half_open_per_worker,    memory_.time_wait_per_worker};
     registry_.workers = layout.worker_core.size();
     node_ = std::make_unique<Node>(clock_, std::move(layout), std::move(opened_ports_), std::move(pools), options);
     registry_.address_states = &node_->shared().address_states;

@@ -1,6 +1,7 @@
 #include "worker_unit.hpp"
 
 #include "datagrams.hpp"
+#include "memory_plan.hpp"
 
 namespace sluice::app {
 namespace {
@@ -27,7 +28,11 @@ tcp::StackOptions stack_options(const CoreContext& context, const WorkerBudget& 
     // Each worker has a key of its own: nothing needs two stacks to agree.
     options.secret = random_hash_key();
     options.random_seed = random_secret();
-    options.connection_limit = budget.connections;
+    // The memory of connections is judged by their weight in the proxy; here it is a quarter more of them, since those
+    // to servers and those that only linger are blocks and little else.
+    options.connection_limit = budget.connections + budget.connections / 4;
+    options.half_open_limit = budget.half_open;
+    options.time_wait_limit = budget.time_wait;
     options.buffer_limit = budget.tcp_buffer_bytes;
     static_cast<void>(context);
     return options;
@@ -37,7 +42,7 @@ proxy::WorkerOptions proxy_options(const CoreContext& context, const WorkerBudge
 {
     proxy::WorkerOptions options;
     options.core = context.core;
-    options.connection_limit = budget.connections;
+    options.connection_bytes = budget.connections * cost::connection;
     options.block_limit = budget.proxy_blocks;
     options.random_seed = random_secret();
     return options;

@@ -15,10 +15,12 @@ namespace sluice::app {
 
 /// How much of the process's memory one worker may use, in numbers that the start prints.
 struct WorkerBudget {
-    std::size_t connections = 65536;
+    std::size_t connections = 65536; ///< Plain ones without a request; others weigh more.
     std::size_t tcp_buffer_bytes = 128U << 20U;
     std::size_t proxy_blocks = 4096;
     std::size_t tls_blocks = 1024;
+    std::size_t half_open = 16384;
+    std::size_t time_wait = 65536;
 };
 
 class WorkerUnit final : private tcp::Output, private proxy::Environment, private probe::Environment {
@@ -43,6 +45,7 @@ public:
     [[nodiscard]] tcp::Loop& loop() noexcept { return loop_; }
     [[nodiscard]] tcp::Stack& stack() noexcept { return stack_; }
     [[nodiscard]] proxy::Worker& proxy() noexcept { return proxy_; }
+    [[nodiscard]] const tls::BufferPool& tls_buffers() const noexcept { return tls_buffers_; }
     [[nodiscard]] probe::Runner& probes() noexcept { return probes_; }
 
 private:

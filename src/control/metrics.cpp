@@ -73,6 +73,29 @@ void write_cores(PrometheusWriter& out, const std::vector<CoreView>& cores)
     }
 }
 
+void write_memory(PrometheusWriter& out, Operations& node)
+{
+    const std::vector<CoreView> cores = node.cores();
+    const std::vector<std::optional<CoreUse>> uses = node.core_use();
+    const auto each = [&](std::string_view name, std::string_view help, auto value) {
+        out.family(name, help, MetricType::gauge);
+        for (const CoreView& core : cores) {
+            if (core.index >= uses.size() || !uses[core.index]) {
+                continue;
+            }
+            for (const MemoryShare& share : uses[core.index]->memory) {
+                out.sample({{"core", std::to_string(core.index)}, {"share", share.name}}, std::uint64_t{value(share)});
+            }
+        }
+    };
+    each("sluice_memory_used_bytes", "What a share of memory.size has in use, counted or weighed.",
+         [](const MemoryShare& share) { return share.used_bytes; });
+    each("sluice_memory_limit_bytes", "How large the share is; 0: within that of connections.",
+         [](const MemoryShare& share) { return share.limit_bytes; });
+    each("sluice_memory_objects", "How many things are in the share.",
+         [](const MemoryShare& share) { return share.count; });
+}
+
 /// A server and what all cores together have done with it.
 struct ServerRow {
     const health::Server* server;
@@ -249,6 +272,7 @@ std::string metrics_text(Operations& node)
     PrometheusWriter out;
     write_node(out, node);
     write_cores(out, node.cores());
+    write_memory(out, node);
     write_ports(out, node);
     write_vrrp(out, node);
     write_servers(out, node);

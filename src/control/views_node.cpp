@@ -131,6 +131,14 @@ json::object usage_object(const CoreUse& use)
     item["tcp_half_open"] = use.tcp.half_open;
     item["tcp_time_wait"] = use.tcp.time_wait;
     item["tcp_buffer_bytes"] = use.tcp.buffer_bytes;
+    json::array shares;
+    for (const MemoryShare& share : use.memory) {
+        shares.push_back({{"share", share.name},
+                          {"count", share.count},
+                          {"used_bytes", share.used_bytes},
+                          {"limit_bytes", share.limit_bytes}});
+    }
+    item["memory"] = std::move(shares);
     return item;
 }
 

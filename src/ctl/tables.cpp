@@ -236,23 +236,35 @@ std::string cores_text(const json::object& answer)
         const json::value& use = at(item, "use");
         return use.is_object() ? cell(use.as_object(), key) : std::string{"?"};
     };
-    return format_table({"CORE", "CPU", "ROLES", "LAST TURN", "TURN P50", "P99", "MAX", "LATE", "RECEIVED", "SENT",
-                         "FLOWS", "CLIENTS", "REQUESTS"},
-                        rows_of(answer, "cores", [&](const json::object& item) {
-                            return Row{cell(item, "core"),
-                                       cell(item, "cpu"),
-                                       cell(item, "roles"),
-                                       duration_text(number(item, "since_last_turn_seconds")),
-                                       duration_text(number(item, "turn_p50_microseconds") / 1e6),
-                                       duration_text(number(item, "turn_p99_microseconds") / 1e6),
-                                       duration_text(number(item, "turn_max_microseconds") / 1e6),
-                                       counter(item, "turns_late_total"),
-                                       counter(item, "packets_received_total"),
-                                       counter(item, "packets_transmitted_total"),
-                                       used(item, "flows"),
-                                       used(item, "client_connections"),
-                                       used(item, "requests")};
-                        }));
+    const std::string cores = format_table({"CORE", "CPU", "ROLES", "LAST TURN", "TURN P50", "P99", "MAX", "LATE",
+                                            "RECEIVED", "SENT", "FLOWS", "CLIENTS", "REQUESTS"},
+                                           rows_of(answer, "cores", [&](const json::object& item) {
+                                               return Row{cell(item, "core"),
+                                                          cell(item, "cpu"),
+                                                          cell(item, "roles"),
+                                                          duration_text(number(item, "since_last_turn_seconds")),
+                                                          duration_text(number(item, "turn_p50_microseconds") / 1e6),
+                                                          duration_text(number(item, "turn_p99_microseconds") / 1e6),
+                                                          duration_text(number(item, "turn_max_microseconds") / 1e6),
+                                                          counter(item, "turns_late_total"),
+                                                          counter(item, "packets_received_total"),
+                                                          counter(item, "packets_transmitted_total"),
+                                                          used(item, "flows"),
+                                                          used(item, "client_connections"),
+                                                          used(item, "requests")};
+                                           }));
+    Rows shares;
+    static_cast<void>(rows_of(answer, "cores", [&](const json::object& item) {
+        const json::value& use = at(item, "use");
+        if (use.is_object()) {
+            for (Row& row : columns(use.as_object(), "memory", {"share", "count", "used_bytes", "limit_bytes"})) {
+                row.insert(row.begin(), cell(item, "core"));
+                shares.push_back(std::move(row));
+            }
+        }
+        return Row{};
+    }));
+    return shares.empty() ? cores : cores + '\n' + format_table({"CORE", "MEMORY", "COUNT", "BYTES", "OF"}, shares);
 }
 
 std::string drops_text(const json::object& answer)

@@ -3,6 +3,8 @@
 
 #include <sluice/base/bytes.hpp>
 
+#include <boost/intrusive/list.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <memory>
@@ -10,6 +12,16 @@
 #include <vector>
 
 namespace sluice::proxy {
+
+/// Somebody for whom there was no block.
+class BlockWaiter
+    : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+public:
+    virtual ~BlockWaiter() = default;
+    /// There is one again, for whoever takes it first. Called while something is destroyed elsewhere: must only begin
+    /// operations or notify signals.
+    virtual void block_returned() noexcept = 0;
+};
 
 class BlockPool {
 public:
@@ -49,6 +61,8 @@ public:
     }
     /// Less than a quarter is left.
     [[nodiscard]] bool scarce() const noexcept { return lent() > limit_ / 4 * 3; }
+    /// Hardly any is left.
+    [[nodiscard]] bool nearly_gone() const noexcept { return lent() > limit_ / 8 * 7; }
 
     /// Null when the limit is reached or memory is out.
     [[nodiscard]] Block take() noexcept
@@ -66,6 +80,8 @@ public:
         lent_ += block != nullptr ? 1 : 0;
         return Block{block, Return{this}};
     }
+    /// After take() has failed: tells in turn, once.
+    void wait(BlockWaiter& waiter) noexcept { waiting_.push_back(waiter); }
     [[nodiscard]] std::size_t lent() const noexcept { return lent_; }
     [[nodiscard]] std::size_t free() const noexcept { return free_.size(); }
 
@@ -78,8 +94,14 @@ private:
         } else {
             delete[] block;
         }
+        if (!waiting_.empty()) [[unlikely]] {
+            BlockWaiter& first = waiting_.front();
+            first.unlink();
+            first.block_returned();
+        }
     }
 
+    boost::intrusive::list<BlockWaiter, boost::intrusive::constant_time_size<false>> waiting_;
     std::vector<std::byte*> free_; ///< Reserved, so giving back never allocates.
     std::size_t limit_;
     std::size_t lent_ = 0;

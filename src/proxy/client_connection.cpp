@@ -55,9 +55,15 @@ constexpr Duration park_after = std::chrono::seconds{1};
 ClientConnection::ClientConnection(Core& core_of_worker, ServiceRef service_of_listener, tcp::Stream stream)
     : Task{&ClientConnection::on_resume}, core{core_of_worker}, service{std::move(service_of_listener)},
       transport{make_transport(std::move(stream), (*service->plan())->tls, core.parts)}, input{transport, core.blocks},
-      client{transport.tcp().remote_endpoint()}, local{transport.tcp().local_endpoint()}
+      client{transport.tcp().remote_endpoint()}, local{transport.tcp().local_endpoint()}, holding_{core.held,
+                                                                                                   Held::client}
 {
     ++core.clients;
+    if (transport.secure() != nullptr) {
+        session_.emplace(core.held, Held::tls_session);
+        handshake_.emplace(core.held, Held::handshake);
+    }
+    begin_waiting();
 }
 
 ClientConnection::~ClientConnection()
@@ -94,6 +100,7 @@ void ClientConnection::park() noexcept
 {
     parked_ = true;
     ++core.parked;
+    begin_waiting();
     input.deadline().expires_at(ending() ? std::min(idle_until_, request_due_) : idle_until_);
     input.watch(this);
 }
@@ -168,6 +175,7 @@ tcp::Awaitable<bool> ClientConnection::serve()
 tcp::Awaitable<bool> ClientConnection::handshake()
 {
     const tcp::ErrorCode error = co_await transport.handshake((*service->plan())->timeouts.handshake);
+    handshake_.reset();
     telemetry::CoreCounters& counters = core.parts.counters;
     if (!error) {
         counters.count(telemetry::Counter::tls_handshakes);

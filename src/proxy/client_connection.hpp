@@ -12,7 +12,7 @@
 
 namespace sluice::proxy {
 
-class ClientConnection final : public AutoUnlink, private Input::Watcher, private tcp::Task {
+class ClientConnection final : public AutoUnlink, public Waiter, private Input::Watcher, private tcp::Task {
 public:
     /// Told when the worker drains; set by whoever speaks the connection's protocol.
     class Protocol {
@@ -41,7 +41,15 @@ public:
 
     /// Takes what is under way, or a request that is still on its way, to its end.
     void drain() noexcept;
-    void abort() noexcept { transport.abort(); }
+    void abort() noexcept
+    {
+        transport.abort();
+        input.abandon();
+    }
+    void evict() noexcept override { abort(); }
+    /// No whole request is at hand: it may have to make room for others.
+    void begin_waiting() noexcept { core.waiters.add(*this, core.parts.loop.now()); }
+    void end_waiting() noexcept { Waiters::remove(*this); }
     void set_protocol(Protocol* protocol) noexcept { protocol_ = protocol; }
     /// This connection should not take another request.
     [[nodiscard]] bool ending() const noexcept { return draining_ || service->removed(); }
@@ -79,6 +87,9 @@ private:
     [[nodiscard]] tcp::Awaitable<void> refuse_clear_text();
     [[nodiscard]] tcp::Awaitable<Idle> read_preface();
 
+    Holding holding_;
+    std::optional<Holding> session_;
+    std::optional<Holding> handshake_;
     Protocol* protocol_ = nullptr;
     TimePoint idle_until_ = never;
     TimePoint request_due_{}; ///< While it is draining: who has sent nothing by then is idle.

@@ -1,6 +1,7 @@
 // What the parts of one worker's proxy share. Owner of the loop only.
 #pragma once
 
+#include <proxy/holdings.hpp>
 #include <proxy/pools.hpp>
 #include <proxy/stalls.hpp>
 #include <proxy/upstream.hpp>
@@ -57,8 +58,8 @@ class Http1Exchange;
 
 struct Core {
     Core(const WorkerParts& worker_parts, const WorkerOptions& worker_options)
-        : parts{worker_parts}, options{worker_options}, blocks{options.block_limit}, upstreams{parts, options, blocks},
-          pools{upstreams, options.random_seed}
+        : parts{worker_parts}, options{worker_options}, held{options.connection_bytes}, blocks{options.block_limit},
+          upstreams{parts, options, blocks, held}, pools{upstreams, options.random_seed}
     {
         blocks.when_scarce(&Core::relieve, this);
     }
@@ -68,6 +69,11 @@ struct Core {
     /// Memory for what is on its way between two connections: the proxy's blocks and TCP's buffers.
     [[nodiscard]] bool scarce() const noexcept { return blocks.scarce() || parts.stack.buffers_scarce(); }
 
+    [[nodiscard]] bool nearly_gone() const noexcept
+    {
+        return blocks.nearly_gone() || parts.stack.buffers_nearly_gone();
+    }
+
     /// It is scarce: whoever has kept some for long without using them gives them back.
     static void relieve(void* self) noexcept
     {
@@ -76,16 +82,46 @@ struct Core {
         if (!core.scarce()) {
             return;
         }
-        core.stalls.relieve(now);
-        if (core.stalls.ripe() != never) {
-            core.relief.expires_at(std::max(core.stalls.ripe(), now + std::chrono::milliseconds{10}));
+        const Duration patience = core.nearly_gone() ? short_patience : long_patience;
+        core.stalls.relieve(now, patience, 8);
+        const TimePoint ripe = core.stalls.ripe(patience);
+        if (ripe != never) {
+            core.relief.expires_at(std::max(ripe, now + std::chrono::milliseconds{10}));
         }
     }
 
+    /// Whether there is memory for one more of what clients ask for; who has waited longest may have to go for it:
+    /// clients without a request first, then requests without an answer.
+    [[nodiscard]] bool make_room() noexcept
+    {
+        if (!held.full()) [[likely]] {
+            return true;
+        }
+        const TimePoint now = parts.loop.now();
+        if (waiters.evict_longest(now)) {
+            parts.counters.count(telemetry::Counter::connections_evicted);
+        } else if (unanswered.ripe(answer_patience) <= now) {
+            unanswered.relieve(now, answer_patience, 1);
+            parts.counters.count(telemetry::Counter::requests_evicted);
+        } else {
+            return false;
+        }
+        return !held.exhausted();
+    }
+
+    /// How long a client may take nothing while blocks are scarce, and while hardly any is left.
+    static constexpr Duration long_patience = std::chrono::seconds{2};
+    static constexpr Duration short_patience = std::chrono::milliseconds{20};
+    /// What a server has at least to answer in, however crowded it is.
+    static constexpr Duration answer_patience = std::chrono::milliseconds{500};
+
     WorkerParts parts;
     WorkerOptions options;
+    Holdings held;
     BlockPool blocks;
-    Stalls stalls;
+    Stalls stalls;     ///< Peers that do not take what is written to them
+    Stalls unanswered; ///< Requests whose server has not begun to answer
+    Waiters waiters;
     Deadline relief{parts.loop, &Core::relieve, this};
     UpstreamConnections upstreams;
     Pools pools;

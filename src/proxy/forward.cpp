@@ -222,6 +222,8 @@ tcp::Awaitable<bool> Request::send_piece(std::string& prefix, Bytes data, bool e
         http::http1::append_last_chunk(suffix, trailers);
     }
     const Transport::Pieces pieces = Transport::pieces(prefix, data, suffix);
+    Stall waiting{upstream_->transport.write_deadline()};
+    core_.stalls.add(waiting, now());
     const tcp::ErrorCode error = co_await upstream_->transport.write(pieces, timeouts_.response);
     prefix.clear();
     sent_any_ = sent_any_ || !error;
@@ -285,7 +287,7 @@ AttemptState Request::state_after(Outcome outcome) const noexcept
             .idempotent = idempotent_,
             .body_replayable = replayable_,
             .attempts = attempts_,
-            .retries = retries_};
+            .retries = core_.held.full() ? 0 : retries_}; // Who was given up to make room does not come again.
 }
 
 } // namespace sluice::proxy

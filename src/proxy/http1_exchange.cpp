@@ -19,7 +19,8 @@ http::http1::HeadLimits head_limits(const ServicePlan& plan) noexcept
 } // namespace
 
 Http1Exchange::Http1Exchange(ClientConnection& connection)
-    : Exchange{(*connection.service->plan())->timeouts.body}, connection_{connection},
+    : Exchange{(*connection.service->plan())->timeouts.body}, connection_{connection}, holding_{connection.core.held,
+                                                                                                Held::request},
       leg_{connection.transport, connection.input}, parser_{head_limits(**connection.service->plan())}
 {
 }
@@ -32,6 +33,10 @@ tcp::Awaitable<Http1Exchange::Head> Http1Exchange::read_head()
         if (!input.data().empty()) {
             const auto progress = parser_.feed(input.data());
             input.consume(progress.consumed);
+            head_bytes_ += progress.consumed;
+            if (head_bytes_ > usual_head_bytes && !large_head_) {
+                large_head_.emplace(connection_.core.held, Held::large_head);
+            }
             if (progress.status == Status::refused) {
                 co_return Head::refused;
             }
@@ -46,6 +51,7 @@ tcp::Awaitable<Http1Exchange::Head> Http1Exchange::read_head()
         if (input.deadline().expired()) {
             co_return Head::timed_out;
         }
+        connection_.begin_waiting();
         co_await input.more();
     }
 }
@@ -62,6 +68,8 @@ void Http1Exchange::end_request() noexcept
 {
     connection_.input.watch(nullptr);
     parser_.reset();
+    large_head_.reset();
+    head_bytes_ = 0;
     piece_bytes_ = 0;
     unsent_.clear();
     keep_ = head_queued_ = silent_ = false;

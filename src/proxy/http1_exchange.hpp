@@ -54,6 +54,9 @@ private:
     [[nodiscard]] tcp::Awaitable<bool> write(Transport::Pieces pieces);
 
     ClientConnection& connection_;
+    Holding holding_;
+    std::optional<Holding> large_head_;
+    std::size_t head_bytes_ = 0;
     ClientLeg leg_;
     http::http1::RequestParser parser_;
     http::http1::BodyReader body_;

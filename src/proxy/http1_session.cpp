@@ -71,6 +71,7 @@ tcp::Awaitable<bool> serve_requests(ClientConnection& connection)
         if (!received) {
             co_return false;
         }
+        connection.end_waiting();
         {
             Request request{connection.core, exchange, connection.context(exchange.first_byte())};
             co_await request.serve();

@@ -30,9 +30,10 @@ void notify(void* signal) noexcept { static_cast<Signal*>(signal)->notify(); }
 } // namespace
 
 Http2Exchange::Http2Exchange(Http2Session& session, http::http2::StreamId id, http::RequestHead&& head, bool end)
-    : Exchange{(*session.connection_.service->plan())->timeouts.body}, session_{session}, id_{id},
-      head_{std::move(head)}, framing_{framing_of(head_, end)}, first_byte_{session.now()},
-      body_limit_{(*session.connection_.service->plan())->limits.body_bytes}, ended_{end},
+    : Exchange{(*session.connection_.service->plan())->timeouts.body}, session_{session},
+      holding_{session.connection_.core.held, Held::request}, id_{id}, head_{std::move(head)}, framing_{framing_of(
+                                                                                                   head_, end)},
+      first_byte_{session.now()}, body_limit_{(*session.connection_.service->plan())->limits.body_bytes}, ended_{end},
       body_changed_{session.connection_.core.parts.loop}, response_changed_{session.connection_.core.parts.loop},
       body_deadline_{session.connection_.core.parts.loop, &notify, &body_changed_},
       response_deadline_{session.connection_.core.parts.loop, &notify, &response_changed_}
@@ -43,10 +44,11 @@ void Http2Exchange::on_data(Bytes data)
 {
     received_ += data.size();
     while (!data.empty()) {
-        if (body_.empty() || body_.back().size() == BlockPool::block_bytes) {
-            body_.emplace_back().reserve(BlockPool::block_bytes);
+        if (body_.empty() || body_.back().text.size() == BlockPool::block_bytes) {
+            body_.push_back({Holding{session_.connection_.core.held, Held::body}, {}});
+            body_.back().text.reserve(BlockPool::block_bytes);
         }
-        std::string& chunk = body_.back();
+        std::string& chunk = body_.back().text;
         const std::size_t size = std::min(data.size(), BlockPool::block_bytes - chunk.size());
         chunk.append(reinterpret_cast<const char*>(data.data()), size);
         data = data.subspan(size);
@@ -116,7 +118,7 @@ tcp::Awaitable<BodyPiece> Http2Exchange::read_body()
         }
         if (!body_.empty()) {
             body_deadline_.off();
-            const std::string_view piece = std::string_view{body_.front()}.substr(taken_);
+            const std::string_view piece = std::string_view{body_.front().text}.substr(taken_);
             piece_bytes_ = piece.size();
             co_return BodyPiece{std::as_bytes(std::span{piece}), ended_ && body_.size() == 1, Outcome::none};
         }
@@ -137,7 +139,7 @@ tcp::Awaitable<BodyPiece> Http2Exchange::read_body()
 void Http2Exchange::consume_body() noexcept
 {
     taken_ += piece_bytes_;
-    if (!body_.empty() && taken_ == body_.front().size()) {
+    if (!body_.empty() && taken_ == body_.front().text.size()) {
         body_.pop_front();
         taken_ = 0;
     }

@@ -52,6 +52,7 @@ private:
     [[nodiscard]] tcp::Awaitable<bool> wait_for_client();
 
     Http2Session& session_;
+    Holding holding_;
     http::http2::StreamId id_;
     http::RequestHead head_;
     http::http1::Framing framing_;
@@ -59,7 +60,11 @@ private:
 
     /// What came and was not consumed yet; at most the stream's window. A chunk is as large as a block from the start,
     /// so a piece of it that is on its way upstream stays where it is while more arrives.
-    std::deque<std::string> body_;
+    struct Chunk {
+        Holding holding;
+        std::string text;
+    };
+    std::deque<Chunk> body_;
     std::size_t taken_ = 0; ///< Of the first chunk
     std::size_t piece_bytes_ = 0;
     std::uint64_t received_ = 0;

@@ -92,6 +92,7 @@ void Http2Session::set_idle_deadline()
     if (shutting_down_) {
         deadline.expires_at(shutdown_due_); // Which bytes that keep coming do not put off.
     } else if (streams_.empty()) {
+        connection_.begin_waiting();
         deadline.expires_after((*connection_.service->plan())->timeouts.keepalive);
     } else {
         deadline.expires_at(never); // Each stream minds its own time.
@@ -138,7 +139,9 @@ tcp::Awaitable<void> Http2Session::write_output()
 
 void Http2Session::on_request(StreamId stream, http::RequestHead& head, bool end)
 {
-    if (connection_.core.scarce() && streams_.size() >= fair_streams) {
+    connection_.end_waiting();
+    const bool crowded = connection_.core.scarce() || connection_.core.held.full();
+    if (crowded && streams_.size() >= fair_streams) {
         // One connection must not take for a hundred streams what others need for one. The client may try again.
         const PlanRef plan = connection_.service->plan();
         connection_.log_refusal(**plan, Outcome::no_port, std::nullopt, &head, text(Outcome::no_port).status, now());
@@ -177,7 +180,13 @@ Http2Exchange* Http2Session::find(StreamId stream) noexcept
 
 void Http2Session::on_data(StreamId stream, Bytes data)
 {
-    if (Http2Exchange* exchange = find(stream)) {
+    Http2Exchange* const exchange = find(stream);
+    if (exchange != nullptr && connection_.core.held.exhausted()) [[unlikely]] {
+        connection_.core.parts.counters.count(telemetry::Counter::proxy_memory);
+        session_.reset(stream, ErrorCode::enhance_your_calm);
+        exchange->on_reset();
+        session_.consume(stream, data.size());
+    } else if (exchange != nullptr) {
         exchange->on_data(data);
     } else {
         session_.consume(stream, data.size());

@@ -39,6 +39,8 @@ tcp::Awaitable<Outcome> Request::receive_head()
     Input& input = upstream_->input;
     // While the client still sends, it is the client that we wait for.
     input.deadline().expires_after(sending_ ? no_timeout : timeouts_.response);
+    Stall waiting{input.deadline()};
+    core_.unanswered.add(waiting, now());
     for (;;) {
         if (input.data().empty()) {
             const Outcome failure = failure_of_wait();

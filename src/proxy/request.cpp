@@ -21,6 +21,11 @@ Request::~Request()
 tcp::Awaitable<void> Request::serve()
 {
     begin_record();
+    if (!core_.make_room() && core_.held.exhausted()) [[unlikely]] {
+        co_await refuse(Outcome::no_port);
+        log();
+        co_return;
+    }
     route_ = find_route((*plan_)->routes, exchange_.request());
     if (route_ == nullptr) {
         co_await refuse(Outcome::no_route);

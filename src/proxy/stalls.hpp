@@ -1,6 +1,6 @@
-// Clients that do not take what is sent to them, the longest waiting first. While memory is plenty each may wait as
-// long as its timeout says; when it runs short, those that have waited longest make room for the others. Owner of the
-// loop only.
+// Those that wait for a peer and hold memory meanwhile, the longest waiting first. While there is plenty each may wait
+// as long as its timeout says; when it runs short, those that have waited longest make room for the others. Owner of
+// the loop only.
 #pragma once
 
 #include <proxy/deadline.hpp>
@@ -9,7 +9,7 @@
 
 namespace sluice::proxy {
 
-/// One wait for a client; ends with its life.
+/// One wait; ends with its life.
 class Stall : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
     /// `deadline` is what ends the wait when its time is over.
@@ -30,23 +30,23 @@ public:
         stall.since_ = now;
         waiting_.push_back(stall);
     }
-    /// Gives those up that have waited longest and have had their chance; a few, since room comes only when they end.
-    void relieve(TimePoint now) noexcept
+    /// Gives up to `most` up that have waited longest and have had their chance; a few, since room comes only when they
+    /// end.
+    void relieve(TimePoint now, Duration patience, int most) noexcept
     {
-        for (int count = 0; count < 8 && ripe() <= now; ++count) {
+        for (int count = 0; count < most && ripe(patience) <= now; ++count) {
             Stall& longest = waiting_.front();
             longest.unlink();
             longest.deadline_.expire();
         }
     }
     /// When the next one may be given up.
-    [[nodiscard]] TimePoint ripe() const noexcept
+    [[nodiscard]] TimePoint ripe(Duration patience) const noexcept
     {
         return waiting_.empty() ? never : waiting_.front().since_ + patience;
     }
 
 private:
-    static constexpr Duration patience = std::chrono::seconds{2};
     boost::intrusive::list<Stall, boost::intrusive::constant_time_size<false>> waiting_;
 };
 

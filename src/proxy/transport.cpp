@@ -138,6 +138,7 @@ tcp::Awaitable<void> Input::stopped()
 {
     watcher_ = nullptr;
     deadline_.off();
+    abandon();
     while (reading_) {
         co_await changed_.wait();
     }
@@ -244,13 +245,27 @@ void Input::wait_readable() noexcept
             on_read(error, 0);
             return;
         }
-        block_ = blocks_.take();
-        if (!block_) {
-            on_read(boost::asio::error::no_buffer_space, 0);
-            return;
-        }
-        read();
+        take_block_and_read();
     });
+}
+
+/// Without a block it waits for one: what has arrived stays where it is, and the peer sees a window that does not open.
+void Input::take_block_and_read() noexcept
+{
+    block_ = blocks_.take();
+    if (block_) {
+        read();
+    } else {
+        blocks_.wait(*this);
+    }
+}
+
+void Input::abandon() noexcept
+{
+    if (is_linked()) {
+        unlink();
+        on_read(boost::asio::error::operation_aborted, 0);
+    }
 }
 
 void Input::read() noexcept

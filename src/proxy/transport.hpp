@@ -72,7 +72,7 @@ private:
 
 /// What has arrived and was not consumed yet; no memory while there is nothing. In clear it stays in the block that TCP
 /// assembled it in; what TLS has decrypted goes to a block of the proxy's.
-class Input {
+class Input final : private BlockWaiter {
 public:
     /// Called when bytes came while nobody was awaiting them, or when the input has ended.
     class Watcher {
@@ -88,7 +88,7 @@ public:
     Input(Transport& transport, BlockPool& blocks) noexcept;
     Input(const Input&) = delete;
     Input& operator=(const Input&) = delete;
-    ~Input() = default; ///< stopped() must have completed.
+    ~Input() override = default; ///< stopped() must have completed.
 
     /// The first piece; empty when there is nothing. Valid until consume() or more().
     [[nodiscard]] Bytes data() const noexcept
@@ -127,8 +127,12 @@ public:
     void watch(Watcher* watcher) noexcept;
     /// Cancels the outstanding read and waits for its end. The transport must be cancelled or closed already.
     [[nodiscard]] tcp::Awaitable<void> stopped();
+    /// The transport was aborted: does not wait for a block any more.
+    void abandon() noexcept;
 
 private:
+    void block_returned() noexcept override { take_block_and_read(); }
+    void take_block_and_read() noexcept;
     [[nodiscard]] std::size_t size() const noexcept { return end_ - begin_ + received_.size(); }
     void start() noexcept;
     void release() noexcept;

@@ -15,9 +15,10 @@ public:
         Input& input;
     };
 
-    Tunnel(tcp::Loop& loop, End client, End server, Duration idle)
-        : client_{client}, server_{server}, idle_timeout_{idle},
-          idle_{loop, [](void* self) noexcept { static_cast<Tunnel*>(self)->stop(); }, this}, client_done_{loop}
+    Tunnel(Core& core, End client, End server, Duration idle)
+        : core_{core}, client_{client}, server_{server}, idle_timeout_{idle},
+          idle_{core.parts.loop, [](void* self) noexcept { static_cast<Tunnel*>(self)->stop(); }, this},
+          client_done_{core.parts.loop}
     {
     }
 
@@ -47,6 +48,8 @@ private:
             const Bytes data = from.input.data();
             if (!data.empty()) {
                 const Transport::Pieces pieces = Transport::pieces({}, data);
+                Stall waiting{to.transport.write_deadline()};
+                core_.stalls.add(waiting, core_.parts.loop.now());
                 if (co_await to.transport.write(pieces, idle_timeout_)) {
                     break;
                 }
@@ -74,6 +77,7 @@ private:
         }
     }
 
+    Core& core_;
     End client_;
     End server_;
     Duration idle_timeout_;
@@ -112,7 +116,7 @@ tcp::Awaitable<Outcome> Request::tunnel()
     if (co_await leg->transport.write(switching, idle)) {
         co_return Outcome::client_left;
     }
-    Tunnel tunnel{core_.parts.loop, {leg->transport, leg->input}, {upstream_->transport, upstream_->input}, idle};
+    Tunnel tunnel{core_, {leg->transport, leg->input}, {upstream_->transport, upstream_->input}, idle};
     const bool timed_out = co_await tunnel.run(record_.bytes_received, record_.bytes_sent);
     co_return timed_out ? Outcome::tunnel_timeout : core_.stopping ? Outcome::stopped : Outcome::none;
 }

@@ -43,7 +43,8 @@ Outcome outcome_of(const tcp::ErrorCode& error, bool expired) noexcept
 UpstreamConnection::UpstreamConnection(UpstreamConnections& owner, ServerConnections& server, tcp::Stream stream,
                                        const wire::Endpoint& endpoint)
     : transport{std::move(stream)}, input{transport, owner.blocks_}, owner_{owner}, server_{server},
-      endpoint_{endpoint}, idle_{transport.loop(), &UpstreamConnection::on_idle_expired, this}
+      endpoint_{endpoint}, idle_{transport.loop(), &UpstreamConnection::on_idle_expired, this}, holding_{owner.held_,
+                                                                                                         Held::upstream}
 {
     ++server_.connections;
     health::ServerCounters& counters = server_.identity->counters(owner_.core());

@@ -1,6 +1,7 @@
 // Connections to servers: opening, keeping, giving back. Owner of the loop only.
 #pragma once
 
+#include <proxy/holdings.hpp>
 #include <proxy/transport.hpp>
 #include <sluice/health/server.hpp>
 #include <sluice/http/http1.hpp>
@@ -42,6 +43,7 @@ private:
     ServerConnections& server_;
     wire::Endpoint endpoint_;
     Deadline idle_;
+    Holding holding_;
     bool reused_ = false;
 };
 
@@ -94,8 +96,9 @@ class UpstreamConnections {
 public:
     using Connection = std::unique_ptr<UpstreamConnection>;
 
-    UpstreamConnections(const WorkerParts& parts, const WorkerOptions& options, BlockPool& blocks) noexcept
-        : parts_{parts}, options_{options}, blocks_{blocks}
+    UpstreamConnections(const WorkerParts& parts, const WorkerOptions& options, BlockPool& blocks,
+                        Holdings& held) noexcept
+        : parts_{parts}, options_{options}, blocks_{blocks}, held_{held}
     {
     }
 
@@ -132,6 +135,7 @@ private:
     const WorkerParts& parts_;
     const WorkerOptions& options_;
     BlockPool& blocks_;
+    Holdings& held_;
     std::unordered_map<const health::Server*, ServerConnections> servers_;
 };
 

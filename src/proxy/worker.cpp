@@ -27,7 +27,7 @@ PlanRef Worker::State::hold(const std::shared_ptr<const ServicePlan>& plan)
 
 void Worker::State::accept(const ServiceRef& service, tcp::Stream stream)
 {
-    if (core.clients >= core.options.connection_limit) {
+    if (!core.make_room()) {
         core.parts.counters.count(telemetry::Counter::connections_refused);
         stream.abort();
         return;
@@ -154,8 +154,18 @@ void Worker::abort_all() noexcept
 WorkerUsage Worker::usage() const noexcept
 {
     const Core& core = state_->core;
-    return {core.clients,          core.parked,        core.leaving,   core.requests, core.upstreams.connections(),
-            core.upstreams.idle(), core.blocks.lent(), core.plans_held};
+    return {core.clients,
+            core.parked,
+            core.leaving,
+            core.requests,
+            core.upstreams.connections(),
+            core.upstreams.idle(),
+            core.blocks.lent(),
+            core.options.block_limit,
+            core.held.counts(),
+            core.held.bytes(),
+            core.held.limit(),
+            core.plans_held};
 }
 
 const http::ReasonCounters& Worker::reasons() const noexcept { return state_->core.reasons; }

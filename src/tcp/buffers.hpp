@@ -30,6 +30,10 @@ public:
     [[nodiscard]] std::size_t cached() const noexcept { return cached_; }
     /// Three quarters are in use: receive windows stop growing.
     [[nodiscard]] bool under_pressure() const noexcept { return used_ > limit_ / 4 * 3; }
+    /// Seven eighths: who holds some and does not move has to make room.
+    [[nodiscard]] bool scarce() const noexcept { return used_ > limit_ / 8 * 7; }
+    /// Fifteen sixteenths: what is left is for connections that exist.
+    [[nodiscard]] bool nearly_full() const noexcept { return used_ > limit_ / 16 * 15; }
     /// What one ring may grow to now: the last quarter of the memory goes round in small pieces, its last half in
     /// smaller ones. A few hundred peers that take nothing must not keep everybody else from moving.
     [[nodiscard]] std::size_t share() const noexcept;

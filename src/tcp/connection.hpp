@@ -138,6 +138,7 @@ struct Connection final : TableEntry, TimerNode {
     bool dead : 1 = false; ///< On the list of blocks to free.
     bool in_table : 1 = false;
     bool waits_for_end : 1 = false; ///< Data does not complete `waiter`.
+    bool not_read : 1 = false; ///< Nothing was since pressure.cpp looked.
 
     Path path;
     std::shared_ptr<const ConnectionOptions> options;
@@ -184,6 +185,7 @@ struct HalfOpen final : TableEntry, TimerNode {
     Sequence iss;
     std::uint32_t ts_recent = 0;
     std::uint16_t mss = 0;
+    std::uint16_t window = 0; ///< As our SYN-ACK announces it
 };
 static_assert(sizeof(HalfOpen) <= 96);
 

@@ -43,6 +43,14 @@ struct Listener : Task {
     bool closed = false;
 };
 
+/// Where the look for those that hold buffers and do not move has got to.
+struct BufferRelief {
+    Connection* hand = nullptr; ///< The next to be looked at; nullptr: from the beginning.
+    TimePoint looked_at{};
+    TimePoint judged_at{}; ///< When marks of unread bytes were judged last, and set anew.
+    bool judge_readers = false;
+};
+
 struct Core {
     Core(Loop& loop, Output& output, PortAllocator& ports, telemetry::CoreCounters& counters,
          const StackOptions& options);
@@ -66,6 +74,7 @@ struct Core {
     std::shared_ptr<const ConnectionOptions> connect_options; ///< Of the last active open: usually the next one's too.
     RateLimit challenges;
     RateLimit resets;
+    BufferRelief relief;
     Connection* all = nullptr;
     Connection* dirty_first = nullptr;
     Connection* dirty_last = nullptr;
@@ -129,6 +138,9 @@ void free_dead(Core& core) noexcept;
 void free_if_unused(Listener& listener) noexcept;
 /// FIN both ways is done: a small record takes over.
 void enter_time_wait(Connection& connection) noexcept;
+
+/// pressure.cpp: while buffers are scarce, resets a few that hold some and do not move.
+void relieve_buffers(Core& core) noexcept;
 
 // --- input.cpp, acknowledge.cpp, receive.cpp: what a segment does to a connection
 

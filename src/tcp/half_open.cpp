@@ -51,8 +51,9 @@ void send_syn_ack(const HalfOpen& record, const Listener& listener, std::uint32_
     if ((record.flags & HalfOpen::has_window_scale) != 0) {
         options.window_scale(window_scale_of(listener.options));
     }
-    const auto window = static_cast<std::uint16_t>(initial_window_of(listener.options)); // Unscaled in a SYN-ACK too.
-    transmit(core, {record, *path, record.iss, record.irs + 1, wire::tcp_flag::syn | wire::tcp_flag::ack, window},
+    // The window is unscaled in a SYN-ACK too.
+    transmit(core,
+             {record, *path, record.iss, record.irs + 1, wire::tcp_flag::syn | wire::tcp_flag::ack, record.window},
              options, {});
 }
 
@@ -97,7 +98,8 @@ void acknowledge_half_open(HalfOpen& record) noexcept
 Connection* make_connection(const HalfOpen& record, const Listener& listener, const Segment& segment) noexcept
 {
     Core& core = *record.core;
-    const std::optional<Path> path = core.output.find_path(record.local, record.remote);
+    const std::optional<Path> path =
+        core.buffers.nearly_full() ? std::nullopt : core.output.find_path(record.local, record.remote);
     Connection* made = path ? create_connection(core, listener.connection_options) : nullptr;
     if (made == nullptr) {
         core.count(Counter::tcp_listen_drops);
@@ -112,7 +114,7 @@ Connection* make_connection(const HalfOpen& record, const Listener& listener, co
     connection.iss = record.iss;
     connection.snd_una = connection.snd_nxt = record.iss + 1;
     connection.rcv_nxt = connection.acknowledged = record.irs + 1;
-    connection.rcv_edge = connection.rcv_nxt + initial_window_of(listener.options);
+    connection.rcv_edge = connection.rcv_nxt + record.window;
     connection.peer_mss = record.mss;
     connection.sack_allowed = (record.flags & HalfOpen::has_sack) != 0;
     connection.timestamps = (record.flags & HalfOpen::has_timestamps) != 0;
@@ -166,8 +168,8 @@ bool accept_queue_full(const Listener& listener) noexcept
            listener.connections >= listener.options.connection_limit;
 }
 
-/// What a SYN says.
-void note_syn(HalfOpen& record, const TableEntry& ends, const Segment& segment) noexcept
+/// What a SYN says, and how much we are going to let in at first.
+void note_syn(HalfOpen& record, const Listener& listener, const TableEntry& ends, const Segment& segment) noexcept
 {
     const StackOptions& options = record.core->options;
     record.local = ends.local;
@@ -181,13 +183,15 @@ void note_syn(HalfOpen& record, const TableEntry& ends, const Segment& segment) 
     record.flags |= segment.has_window_scale ? HalfOpen::has_window_scale : std::uint8_t{0};
     record.window_scale = segment.window_scale;
     record.ts_recent = segment.timestamp_value;
+    record.window = static_cast<std::uint16_t>(
+        std::min<std::size_t>(initial_window_of(listener.options), record.core->buffers.share()));
 }
 
 /// Answers a SYN and keeps nothing of it.
 void send_cookie(Core& core, const Listener& listener, const TableEntry& ends, const Segment& segment) noexcept
 {
     HalfOpen record{core, &on_half_open_timer};
-    note_syn(record, ends, segment);
+    note_syn(record, listener, ends, segment);
     record.iss = core.cookies.make(ends, record.irs, record.mss, core.now());
     SynCookies::Options options;
     if ((record.flags & HalfOpen::has_timestamps) == 0) {
@@ -208,7 +212,7 @@ void send_cookie(Core& core, const Listener& listener, const TableEntry& ends, c
 bool cookie_returns(Core& core, Listener& listener, const TableEntry& ends, const Segment& segment) noexcept
 {
     HalfOpen record{core, &on_half_open_timer};
-    note_syn(record, ends, segment);
+    note_syn(record, listener, ends, segment);
     record.irs = segment.sequence - 1;
     record.iss = segment.acknowledgment - 1;
     record.flags = 0;
@@ -344,6 +348,11 @@ void listener_segment_arrives(Core& core, Listener& listener, const TableEntry& 
         core.counters.drop(DropReason::tcp_unacceptable);
         return;
     }
+    if (core.buffers.nearly_full()) {
+        core.count(Counter::tcp_listen_drops);
+        core.counters.drop(DropReason::tcp_memory);
+        return;
+    }
     // A SYN that takes the place of a TIME_WAIT record needs a number beyond the old ones: a cookie has no choice.
     const bool may_give_cookie = listener.options.syn_cookies && minimum_iss == nullptr && !accept_queue_full(listener);
     if (may_give_cookie && (crowded(listener.half_open, listener.options.half_open_limit) ||
@@ -356,7 +365,7 @@ void listener_segment_arrives(Core& core, Listener& listener, const TableEntry& 
                       listener.connections >= listener.options.connection_limit;
     auto* record = full ? nullptr : new (std::nothrow) HalfOpen{core, &on_half_open_timer};
     if (record != nullptr) {
-        note_syn(*record, ends, segment);
+        note_syn(*record, listener, ends, segment);
     }
     if (record == nullptr || !core.table.insert(*record)) {
         core.count(Counter::tcp_listen_drops);

@@ -83,7 +83,8 @@ Connection* create_connection(Core& core, std::shared_ptr<const ConnectionOption
     ++core.connections;
     connection->opened_at = connection->heard_at = connection->progress_at = core.now();
     connection->challenged_at = core.now() - std::chrono::hours{1};
-    connection->rcv_limit = std::min(connection->options->receive_initial, connection->options->receive_limit);
+    const auto share = static_cast<std::uint32_t>(std::min<std::size_t>(core.buffers.share(), 1U << 30U));
+    connection->rcv_limit = std::min({connection->options->receive_initial, connection->options->receive_limit, share});
     while ((connection->options->receive_limit >> connection->rcv_scale) > 65535 && connection->rcv_scale < 14) {
         ++connection->rcv_scale;
     }
@@ -229,6 +230,9 @@ void free_dead(Core& core) noexcept
 {
     while (Connection* connection = core.dead) {
         core.dead = connection->next_dirty;
+        if (core.relief.hand == connection) {
+            core.relief.hand = connection->all_next;
+        }
         (connection->all_previous != nullptr ? connection->all_previous->all_next : core.all) = connection->all_next;
         if (connection->all_next != nullptr) {
             connection->all_next->all_previous = connection->all_previous;

@@ -9,6 +9,8 @@ namespace {
 
 namespace error = boost::asio::error;
 
+constexpr std::size_t closed_window_limit = 32 * 1024;
+
 /// Copies what is there; the caller knows that it is not nothing.
 void copy_out(Connection& connection, ReadOperation& reader) noexcept
 {
@@ -49,7 +51,9 @@ void room_was_made(Connection& connection) noexcept
 std::size_t send_limit(const Connection& connection) noexcept
 {
     const std::size_t share = std::max(connection.core->buffers.share(), connection.send.capacity());
-    return std::min<std::size_t>(connection.options->send_limit, share);
+    const std::size_t limit = std::min<std::size_t>(connection.options->send_limit, share);
+    // A peer with a closed window takes nothing: enough to go on with when it opens.
+    return connection.snd_wnd == 0 ? std::min<std::size_t>(limit, closed_window_limit) : limit;
 }
 
 std::size_t copy_in(Connection& connection, WriteOperation& writer) noexcept
@@ -88,6 +92,7 @@ void cancel_operation(void* owner, Operation& operation) noexcept
 void count_read(Connection& connection, std::size_t bytes) noexcept
 {
     connection.rcv_progress += static_cast<std::uint32_t>(bytes);
+    connection.not_read = false;
     const std::uint32_t limit = connection.rcv_limit;
     if (connection.rcv_progress >= 2 * std::uint64_t{limit} && !connection.core->buffers.under_pressure()) {
         connection.rcv_limit = std::min(2 * limit, std::max(limit, connection.options->receive_limit));

@@ -208,6 +208,9 @@ void Stack::flush() noexcept
             mark_dirty(one);
         }
     }
+    if (core.buffers.scarce()) [[unlikely]] {
+        relieve_buffers(core);
+    }
     free_dead(core);
 }
 
@@ -272,10 +275,14 @@ std::size_t Stack::abort_all() noexcept
 
 StackUsage Stack::usage() const noexcept
 {
-    return {core_->connections, core_->accepted,       core_->half_open,
-            core_->time_wait,   core_->buffers.used(), core_->buffers.cached()};
+    const StackOptions& limits = core_->options;
+    return {core_->connections,     core_->accepted,         core_->half_open,        core_->time_wait,
+            core_->buffers.used(),  core_->buffers.cached(), limits.connection_limit, limits.half_open_limit,
+            limits.time_wait_limit, limits.buffer_limit};
 }
 
 bool Stack::buffers_scarce() const noexcept { return core_->buffers.under_pressure(); }
+
+bool Stack::buffers_nearly_gone() const noexcept { return core_->buffers.scarce(); }
 
 } // namespace sluice::tcp

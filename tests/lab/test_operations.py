@@ -136,7 +136,7 @@ ITEM_KEYS = {
     "certificates": "service file names subject issuer key not_before not_after remaining_seconds fingerprint",
 }
 USE_KEYS = ("flows flow_capacity client_connections requests upstream_connections upstream_idle tcp_connections tcp_half_open tcp_time_wait"
-            " tcp_buffer_bytes")
+            " tcp_buffer_bytes memory")
 EVENT_KEYS = "schema node time number kind subject from to reason"
 RELOAD_KEYS = "time applied taken_up generation diagnostics"
 CONNECTION_KEYS = {

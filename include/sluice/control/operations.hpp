@@ -38,12 +38,21 @@ struct CoreView {
     std::uint64_t events_discarded = 0;
 };
 
+/// A share of the process's memory on one core: `memory.size` is the sum of all of them.
+struct MemoryShare {
+    std::string_view name;
+    std::uint64_t count = 0;       ///< Of what it holds
+    std::uint64_t used_bytes = 0;  ///< Counted or weighed, not measured
+    std::uint64_t limit_bytes = 0; ///< 0: within that of `connections`
+};
+
 /// What only the core itself knows.
 struct CoreUse {
     std::uint32_t flows = 0;
     std::uint32_t flow_capacity = 0;
     proxy::WorkerUsage proxy;
     tcp::StackUsage tcp;
+    std::vector<MemoryShare> memory;
 };
 
 struct PortView {

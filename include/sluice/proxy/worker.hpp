@@ -28,9 +28,25 @@ public:
     virtual void record_access(const AccessRecord& record) noexcept = 0;
 };
 
+/// What connections and requests hold beside buffers, by kind; each has its weight (proxy/holdings.hpp).
+enum class Held : std::uint8_t {
+    client,      ///< A connection of a client
+    tls_session, ///< More, when it speaks TLS
+    handshake,   ///< More, until its TLS handshake is done
+    request,     ///< In progress, from its first byte on
+    large_head,  ///< More, when its header is long
+    body,        ///< 16 KiB of an HTTP/2 request's body that no server has taken yet
+    upstream,    ///< A connection to a server
+};
+inline constexpr std::size_t held_kinds = 7;
+/// How much a plain connection may take of WorkerOptions::connection_bytes.
+inline constexpr std::size_t connection_weight = 2048;
+
 struct WorkerOptions {
-    std::size_t core = 0;                    ///< Index into the servers' counters.
-    std::size_t connection_limit = 100'000;  ///< Client connections; more are reset and counted.
+    std::size_t core = 0; ///< Index into the servers' counters.
+    /// For what connections and requests hold beside buffers, see Held. When it is used up, who has waited longest
+    /// without a request is reset for who is new.
+    std::size_t connection_bytes = 256U << 20U;
     std::size_t block_limit = 16'384;        ///< Blocks of 16 KiB for heads and bodies in flight.
     std::size_t idle_limit_per_server = 256; ///< Idle connections kept to one server.
     std::uint64_t random_seed = 1;
@@ -54,6 +70,10 @@ struct WorkerUsage {
     std::size_t upstream_connections = 0;
     std::size_t upstream_idle = 0;
     std::size_t blocks = 0;
+    std::size_t block_limit = 0;
+    std::array<std::size_t, held_kinds> held{}; ///< How many of each kind
+    std::size_t held_bytes = 0;                 ///< Their weights
+    std::size_t held_limit = 0;
     std::size_t plans = 0; ///< Service plans of any generation that something still refers to
 };
 

@@ -27,6 +27,10 @@ struct StackUsage {
     std::size_t time_wait = 0;
     std::size_t buffer_bytes = 0; ///< Send and receive buffers in use
     std::size_t buffer_bytes_cached = 0;
+    std::size_t connection_limit = 0;
+    std::size_t half_open_limit = 0;
+    std::size_t time_wait_limit = 0;
+    std::size_t buffer_limit = 0;
 };
 
 class Stack {
@@ -112,6 +116,8 @@ public:
     [[nodiscard]] StackUsage usage() const noexcept;
     /// Less than a quarter of the buffer memory is left: windows do not grow any more.
     [[nodiscard]] bool buffers_scarce() const noexcept;
+    /// Less than an eighth.
+    [[nodiscard]] bool buffers_nearly_gone() const noexcept;
 
 private:
     class ConnectOperation;

@@ -1,9 +1,9 @@
 // Very many clients that each are two sequence numbers and a state: what an open connection costs the proxy, and how
 // fast it answers while it holds them. Two lines of input take it from the ramp to the hold and from there to the end.
 #include "host.hpp"
+#include "raw_segment.hpp"
 
 #include <sluice/base/random.hpp>
-#include <sluice/wire/checksum.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -96,39 +96,15 @@ private:
 
 void Crowd::send(std::uint32_t index, std::uint32_t sequence, std::uint8_t flags, std::string_view payload)
 {
-    const Client& client = clients_[index];
-    const bool syn = (flags & flag::syn) != 0;
-    const std::size_t header = wire::tcp_minimum_size + (syn ? 4U : 0U);
-    const std::size_t total = wire::ipv4_minimum_size + header + payload.size();
-    packet::Packet packet = wire_.allocate();
-    if (!packet) {
-        return; // As if the wire had lost it
-    }
-    std::byte* const ip = packet.append(total);
-    std::memset(ip, 0, wire::ipv4_minimum_size + header);
-    const wire::IpAddress source = wire::IpAddress::v4(first_address + index / clients_per_address);
-    store8(ip, 0x45);
-    store16(ip + 2, static_cast<std::uint16_t>(total));
-    store8(ip + 8, 64);
-    store8(ip + 9, wire::protocol::tcp);
-    source.store(ip + 12);
-    options_.node.store(ip + 16);
-    store16(ip + 10, wire::checksum({ip, wire::ipv4_minimum_size}));
-    std::byte* const start = ip + wire::ipv4_minimum_size;
-    const wire::MutableTcp tcp{start};
-    tcp.set_source_port(static_cast<std::uint16_t>(first_port + index % clients_per_address));
-    tcp.set_destination_port(node_port);
-    tcp.set_sequence(wire::Sequence{sequence});
-    tcp.set_acknowledgment(wire::Sequence{syn ? 0 : client.next_in});
-    tcp.set_header_length(header);
-    tcp.set_flags(flags);
-    tcp.set_window(0xffff);
-    if (syn) {
-        store32(start + wire::tcp_minimum_size, 0x020405b4); // MSS 1460
-    }
-    std::memcpy(start + header, payload.data(), payload.size());
-    tcp.set_checksum(wire::checksum({start, header + payload.size()}, source, options_.node, wire::protocol::tcp));
-    wire_.send(std::move(packet));
+    RawSegment segment;
+    segment.source = wire::IpAddress::v4(first_address + index / clients_per_address);
+    segment.source_port = static_cast<std::uint16_t>(first_port + index % clients_per_address);
+    segment.destination_port = node_port;
+    segment.sequence = sequence;
+    segment.acknowledgment = (flags & flag::syn) != 0 ? 0 : clients_[index].next_in;
+    segment.flags = flags;
+    segment.payload = payload;
+    send_segment(wire_, options_.node, segment);
 }
 
 bool Crowd::take(packet::Packet& packet, const wire::ParsedPacket& parsed)

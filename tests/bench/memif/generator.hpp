@@ -22,6 +22,10 @@ struct Options {
     double warm_up_seconds = 1;
     double seconds = 3;
     double every_seconds = 1; ///< Between two echoes
+    std::string attack = "none";
+    double attack_rate = 0; ///< Packets (or connections) per second
+    double attack_seconds = 4;
+    std::uint32_t attackers = 64; ///< Connections of the attack
     bool tls = false;
     bool resolve = true; ///< Ask for the node's MAC address first
 };
@@ -91,6 +95,7 @@ int run_http(Wire& wire, const Options& options);
 int run_bulk(Wire& wire, const Options& options);
 int run_echo(Wire& wire, const Options& options);
 int run_connections(Wire& wire, const Options& options);
+int run_attack(Wire& wire, const Options& options);
 int run_secure_connections(Wire& wire, const Options& options);
 
 } // namespace sluice::bench

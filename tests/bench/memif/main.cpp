@@ -1,4 +1,4 @@
-// memif_generator udp|http|bulk|echo|connections: traffic at one end of a memif wire. Prints JSON.
+// memif_generator udp|http|bulk|echo|connections|attack: traffic at one end of a memif wire. Prints JSON.
 #include "generator.hpp"
 
 #include <sluice/app/machine.hpp>
@@ -24,6 +24,10 @@ int main(int count, char** words)
     program.add_option("--warm-up", options.warm_up_seconds);
     program.add_option("--seconds", options.seconds);
     program.add_option("--every", options.every_seconds, "Seconds between two echoes");
+    program.add_option("--attack", options.attack, "What is done to the node, see attack.hpp");
+    program.add_option("--attack-rate", options.attack_rate, "Its packets, or connections, per second");
+    program.add_option("--attack-seconds", options.attack_seconds);
+    program.add_option("--attackers", options.attackers, "Connections that it holds");
     program.add_flag("--tls", options.tls, "Connections are TLS sessions");
     program.add_flag("!--no-resolve", options.resolve, "The other end has no addresses");
     const CLI::App* const udp = program.add_subcommand("udp", "64-byte packets")->fallthrough();
@@ -32,6 +36,7 @@ int main(int count, char** words)
     const CLI::App* const echo = program.add_subcommand("echo", "ICMP echoes, one at a time")->fallthrough();
     const CLI::App* const connections =
         program.add_subcommand("connections", "Open many connections and hold them")->fallthrough();
+    const CLI::App* const attack = program.add_subcommand("attack", "Clients beside an attack")->fallthrough();
     CLI11_PARSE(program, count, words);
     app::MachineOptions machine_options;
     machine_options.hugepages = app::HugePageUse::automatic;
@@ -54,6 +59,9 @@ int main(int count, char** words)
     }
     if (*bulk) {
         return bench::run_bulk(wire, options);
+    }
+    if (*attack) {
+        return bench::run_attack(wire, options);
     }
     if (*connections) {
         return options.tls ? bench::run_secure_connections(wire, options) : bench::run_connections(wire, options);

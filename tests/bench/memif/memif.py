@@ -5,6 +5,7 @@ memif.py l4     packets/s of layer 4 NAT (fullnat) and of testpmd's macswap, in 
 memif.py http   requests/s and cycles per request of one worker core
 memif.py bulk   one long response: Gbit/s that one worker core carries
 memif.py connections   what an open connection costs in memory, and how fast a node answers that holds a million of them
+memif.py attacks   what is left of real traffic beside each attack, and what that attack makes of the node's memory
 
 The device under test runs on the first allowed core, the generator on the second.
 """
@@ -16,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -23,14 +25,30 @@ sys.path.insert(0, os.path.join(HERE, "..", "..", "lab"))
 from lab import SLUICE, SLUICECTL  # noqa: E402
 
 GENERATOR = os.path.join(os.path.dirname(SLUICE), "tests", "bench", "memif", "memif_generator")
+RING_BITS = 11  # 2,048 packets
 LATER = 15  # seconds after the end; the allocator gives back within ten
 CORES = sorted(os.sched_getaffinity(0))
 UNDER_TEST, GENERATING = CORES[0], CORES[-1]
+# Attack: packets per second, or connections opened per second up to so many.
+ATTACKS = {
+    "none": (0, 0),
+    "syn": (200_000, 0),
+    "ack": (200_000, 0),
+    "forged": (200_000, 0),
+    "tiny": (100_000, 64),
+    "out-of-order": (100_000, 64),
+    "zero-window": (2_000, 10_000),
+    "slow-server": (5_000, 10_000),
+    "stuck-upload": (2_000, 10_000),
+    "half-head": (5_000, 10_000),
+    "half-handshake": (500, 10_000),
+    "idle": (50_000, 200_000),
+}
 
 NODE = """
 cpu: {forwarders: [%d], workers: [%d], idle: poll}
 memory: {hugepages: auto, size: %s}
-ports: [{name: wire, device: {vdev: "%s"}, addresses: [10.0.0.1/8]}]
+ports: [{name: wire, device: {vdev: "%s"}, addresses: [10.0.0.1/8], routes: [{to: 0.0.0.0/0, via: 10.0.0.2}]}]
 services:
   - {name: datagrams, listen: 10.0.0.1:53/udp, forward: {method: fullnat, pool: resolvers}}
   - {name: files, listen: 10.0.0.1:81/tcp, proxy: {routes: [{pool: storage}]}}
@@ -47,7 +65,7 @@ pools:"""
 
 
 def device(folder, role):
-    return f"net_memif0,role={role},socket={folder}/memif.sock,socket-abstract=no,bsize=2048,rsize=11"
+    return f"net_memif0,role={role},socket={folder}/memif.sock,socket-abstract=no,bsize=2048,rsize={RING_BITS}"
 
 
 class Program:
@@ -200,6 +218,73 @@ def resident_bytes(pid):
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS:"))
 
 
+def counters(folder):
+    def ask(verb):
+        return json.loads(subprocess.run([SLUICECTL, "--socket", os.path.join(folder, "control.sock"), "--json", verb], capture_output=True,
+                                         text=True, timeout=10, check=True).stdout)[verb]
+    core = ask("cores")[0]
+    dropped = {"drop_" + drop["reason"]: drop["packets_total"] for drop in ask("drops")}
+    return dict(core["counters"], **dropped), core["use"], core["busy_seconds_total"]
+
+
+class Resident(threading.Thread):
+    """The largest resident memory of a process in each phase, from a look every 50 ms."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.pid, self.phase, self.largest, self.over = pid, "start", {}, threading.Event()
+
+    def run(self):
+        while not self.over.wait(0.05):
+            self.largest[self.phase] = max(self.largest.get(self.phase, 0), resident_bytes(self.pid))
+
+
+def attack(name, options):
+    rate, attackers = ATTACKS[name]
+    with tempfile.TemporaryDirectory(prefix="memif") as folder, start_sluice(folder, options.memory, secure=True) as program:
+        program.wait_for(" running: ")
+        command = generator(folder, "attack", "--attack", name, "--attack-rate", str(rate), "--attackers", str(attackers), "--attack-seconds",
+                            str(options.attack_seconds), "--rate", str(options.rate), "--seconds", str(options.seconds),
+                            "--connections", str(options.connections))
+        resident, seen, results = Resident(program.popen.pid), {}, {}
+        resident.start()
+        try:
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as traffic:
+                for line in traffic.stdout:
+                    words = json.loads(line)
+                    if "goodput" in words:
+                        results[words["phase"]] = words
+                    elif "phase" in words:
+                        resident.phase = words["phase"]
+                        seen[words["phase"]] = counters(folder)
+                    else:
+                        results["attack"] = words
+        finally:
+            resident.over.set()
+        if traffic.returncode != 0 or "attack" not in results:
+            raise RuntimeError(f"{name}: the generator gave up\n" + program.output())
+    begin, end = seen["during"], seen["recovery"]
+    changed = {key: end[0][key] - begin[0][key] for key in end[0] if end[0][key] != begin[0][key]}
+    return results, resident.largest, changed, end[1], (end[2] - begin[2]) / options.attack_seconds
+
+
+def attacks(options):
+    """One row for each attack; what the node counted follows with --verbose."""
+    print(f"{options.rate:,} requests/s over {options.connections} connections; a new client every 10 ms\n")
+    print("| attack | sent/s | goodput before | during | after | p99 us before | during | new clients served | p99 us | max us | resident MiB before | during "
+          "| core busy | connections lost |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+    for name in options.only or ATTACKS:
+        results, resident, changed, use, busy = attack(name, options)
+        before, during, after, totals = (results[one] for one in ("before", "during", "after", "attack"))
+        print(f"| {name} | {totals['sent'] / options.attack_seconds:,.0f} | {before['goodput']:.1%} | {during['goodput']:.1%} | {after['goodput']:.1%} "
+              f"| {before['p99_us']:,.0f} | {during['p99_us']:,.0f} | {during['served']} of {during['newcomers']} | {during['newcomer_p99_us']:,.0f} "
+              f"| {during['newcomer_max_us']:,.0f} | {resident['before'] / 2**20:.0f} | {resident['during'] / 2**20:.0f} | {busy:.0%} | {totals['lost']} |",
+              flush=True)
+        if options.verbose:
+            print(json.dumps({"results": results, "resident": {key: value >> 20 for key, value in resident.items()}, "counters": changed, "use": use},
+                             indent=1))
+
+
 def connections(options):
     with tempfile.TemporaryDirectory(prefix="memif") as folder, start_sluice(folder, options.memory, options.tls) as program:
         program.wait_for(" running: ")
@@ -236,17 +321,23 @@ def connections(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["l4", "http", "bulk", "connections", "all"], nargs="?", default="all")
+    parser.add_argument("what", choices=["l4", "http", "bulk", "connections", "attacks", "all"], nargs="?", default="all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--flows", type=int, default=1024)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--count", type=int, default=1_000_000, help="connections that are held open")
     parser.add_argument("--open-rate", type=int, default=50_000, help="connections opened per second")
-    parser.add_argument("--rate", type=int, default=5_000, help="requests per second over random ones of them")
+    parser.add_argument("--rate", type=int, help="requests per second: over random ones of them (5,000), or beside an attack (30,000)")
     parser.add_argument("--tls", action="store_true", help="connections are TLS sessions")
-    parser.add_argument("--memory", default="9GiB", help="memory.size of the node that holds them")
+    parser.add_argument("--memory", help="memory.size of the node that holds them (9GiB), or is attacked (512MiB)")
+    parser.add_argument("--attack-seconds", type=float, default=4)
+    parser.add_argument("--only", action="append", choices=ATTACKS, help="this attack, not all")
+    parser.add_argument("--verbose", action="store_true", help="also what the node counted")
     options = parser.parse_args()
+    attacked = options.what == "attacks"
+    options.rate = options.rate or (30_000 if attacked else 5_000)
+    options.memory = options.memory or ("512MiB" if attacked else "9GiB")
     if len(CORES) < 2:
         print("needs two cores", file=sys.stderr)
         return 1
@@ -258,6 +349,8 @@ def main():
         bulk(options)
     if options.what == "connections":
         connections(options)
+    if options.what == "attacks":
+        attacks(options)
     return 0
 
 

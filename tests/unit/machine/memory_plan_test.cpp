@@ -12,10 +12,11 @@ constexpr std::uint64_t one_mebibyte = 1ULL << 20U;
 /// What the plan hands out, as its parts are used.
 std::uint64_t bytes_of(const MemoryPlan& plan, const MemoryRequest& request)
 {
-    return plan.packet_bytes + plan.flows_per_forwarder * 160 * request.forwarders +
-           (plan.connections_per_worker * 2560 + plan.tcp_buffer_bytes_per_worker +
-            (plan.proxy_blocks_per_worker + plan.tls_blocks_per_worker) * 16384) *
-               request.workers;
+    const std::uint64_t worker = plan.connections_per_worker * cost::connection + plan.tcp_buffer_bytes_per_worker +
+                                 plan.proxy_blocks_per_worker * cost::proxy_block +
+                                 plan.tls_blocks_per_worker * cost::tls_block +
+                                 (plan.half_open_per_worker + plan.time_wait_per_worker) * cost::record;
+    return plan.packet_bytes + plan.flows_per_forwarder * cost::flow * request.forwarders + worker * request.workers;
 }
 
 TEST(MemoryPlan, hands_out_nearly_all_and_not_a_byte_more)
