@@ -138,7 +138,7 @@ struct Connection final : TableEntry, TimerNode {
     bool dead : 1 = false; ///< On the list of blocks to free.
     bool in_table : 1 = false;
     bool waits_for_end : 1 = false; ///< Data does not complete `waiter`.
-    bool not_read : 1 = false; ///< Nothing was since pressure.cpp looked.
+    bool not_read : 1 = false;      ///< Nothing was since pressure.cpp looked.
 
     Path path;
     std::shared_ptr<const ConnectionOptions> options;
