@@ -157,7 +157,7 @@ void Core::dispatch(handoff::Message&& message) noexcept
         return;
     case handoff::Kind::unresolved:
         if (first_) {
-            first_->send_unresolved(std::move(message.packet));
+            first_->send_unresolved(std::move(message.packet), message.parsed.destination);
             return;
         }
         break;

@@ -47,19 +47,9 @@ void FirstForwarder::input(packet::Packet&& frame, const wire::ParsedPacket& par
     neighbours_.input(parsed, std::move(frame), context_.now);
 }
 
-void FirstForwarder::send_unresolved(packet::Packet&& ip) noexcept
+void FirstForwarder::send_unresolved(packet::Packet&& ip, const wire::IpAddress& next_hop) noexcept
 {
-    const Bytes bytes = std::as_const(ip).bytes();
-    const bool v4 = !bytes.empty() && (load8(bytes.data()) >> 4U) == 4;
-    const wire::IpAddress destination =
-        v4 ? wire::Ipv4{bytes.data()}.destination() : wire::Ipv6{bytes.data()}.destination();
-    const auto hop = context_.snapshot->neighbours->routes.lookup(ip.port(), destination);
-    if (!hop) {
-        context_.counters.drop(DropReason::no_route);
-        ip.reset();
-        return;
-    }
-    const neigh::AdjacencyIndex neighbour = neighbours_.resolve(hop->port, hop->address, context_.now);
+    const neigh::AdjacencyIndex neighbour = neighbours_.resolve(ip.port(), next_hop, context_.now);
     neighbours_.transmit(neighbour, std::move(ip), context_.now);
 }
 

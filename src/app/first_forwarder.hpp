@@ -18,7 +18,7 @@ public:
     /// ARP, neighbour discovery, MLD, VRRP, ICMP to our own addresses.
     void input(packet::Packet&& frame, const wire::ParsedPacket& parsed) noexcept;
     /// An IP packet from another core that could not place it; packet.port() is where its route leads.
-    void send_unresolved(packet::Packet&& ip) noexcept;
+    void send_unresolved(packet::Packet&& ip, const wire::IpAddress& next_hop) noexcept;
     /// VRRP and neighbour timers. `mail_read`: every receive queue of this core was seen empty this turn.
     void advance(bool mail_read) noexcept;
     [[nodiscard]] TimePoint next_deadline() const noexcept;

@@ -72,7 +72,9 @@ void IpOutput::send(packet::Packet&& ip, neigh::AdjacencyIndex adjacency, const 
         return;
     }
     ip.set_port(route->next_hop.port);
-    context_.hand_off(context_.shared.layout.forwarder_core.front(), handoff::Kind::unresolved, std::move(ip), {});
+    wire::ParsedPacket towards;
+    towards.destination = route->next_hop.address;
+    context_.hand_off(context_.shared.layout.forwarder_core.front(), handoff::Kind::unresolved, std::move(ip), towards);
 }
 
 } // namespace sluice::app

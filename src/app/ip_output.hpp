@@ -23,7 +23,8 @@ public:
     [[nodiscard]] std::optional<Route> find(const wire::IpAddress& source,
                                             const wire::IpAddress& destination) const noexcept;
 
-    /// Sends an IP packet through a neighbour that find() named. Unknown or unusable: by the long way.
+    /// Sends an IP packet through a neighbour that find() named. Unknown or unusable: by the long way. `destination` is
+    /// whom to send it to, which by direct routing is not the address in the packet.
     void send(packet::Packet&& ip, neigh::AdjacencyIndex adjacency, const wire::IpAddress& source,
               const wire::IpAddress& destination) noexcept;
 

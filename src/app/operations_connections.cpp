@@ -36,7 +36,7 @@ control::ConnectionView view_of(const flow::Flow& flow, std::size_t core, TimePo
     view.server = {flow.server, flow.server_port};
     view.local = {flow.local, flow.local_port};
     view.state = l4::name(static_cast<l4::TcpState>(flow.state));
-    view.method = static_cast<l4::Method>(flow.method) == l4::Method::nat ? "nat" : "fullnat";
+    view.method = l4::name(static_cast<l4::Method>(flow.method));
     view.remaining = flow::FlowTable::remaining(flow, now);
     return view;
 }

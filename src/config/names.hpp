@@ -147,7 +147,9 @@ struct Names<Method> {
     static constexpr std::array table{
         Name<Method>{Method::fullnat, "fullnat", "both addresses are rewritten; one arm is enough"},
         Name<Method>{Method::nat, "nat", "the destination is rewritten; servers route back through this node"},
-        Name<Method>{Method::dr, "dr", "direct routing: only the MAC address changes", nowhere},
+        Name<Method>{Method::dr, "dr",
+                     "direct routing: only the MAC address changes; servers are neighbours, hold the service's address "
+                     "without answering for it, and answer clients themselves"},
         Name<Method>{Method::ipip, "ipip", "IP in IP tunnel", nowhere},
         Name<Method>{Method::gue, "gue", "UDP tunnel", nowhere},
         Name<Method>{Method::gre, "gre", "GRE tunnel", nowhere},

@@ -76,11 +76,23 @@ std::vector<wire::IpAddress> sources_of(const config::Forward& forward, const co
     return sources;
 }
 
+l4::Method forwarding_method(config::Method method) noexcept
+{
+    switch (method) {
+    case config::Method::nat:
+        return l4::Method::nat;
+    case config::Method::dr:
+        return l4::Method::dr;
+    default: // config refuses the others
+        return l4::Method::fullnat;
+    }
+}
+
 l4::Forwarding forwarding_of(const config::Forward& forward, const config::Pool& pool, const neigh::Table& table,
                              Registry& registry)
 {
     l4::Forwarding result;
-    result.method = *forward.method == config::Method::nat ? l4::Method::nat : l4::Method::fullnat;
+    result.method = forwarding_method(*forward.method);
     result.pool = {registry.pool_id(*forward.pool)};
     result.timeouts = {forward.timeouts.tcp, forward.timeouts.tcp_fin, forward.timeouts.udp};
     result.no_server = forward.no_server == config::NoServer::drop ? l4::NoServer::drop : l4::NoServer::reject;

@@ -215,7 +215,7 @@ Flow* FlowTable::insert(const Flow& flow, TimePoint now, Duration lifetime) noex
     checks_[record] = entry.deadline;
     const std::uint64_t forward = hash(flow.towards_service());
     if (link(forward, record * 2)) {
-        if (link(hash(flow.from_server()), record * 2 + 1)) {
+        if (flow.one_way != 0 || link(hash(flow.from_server()), record * 2 + 1)) {
             return &entry;
         }
         unlink(forward, record * 2);
@@ -244,7 +244,9 @@ void FlowTable::remove(Flow& flow, TimePoint now) noexcept
     }
     const auto record = static_cast<std::uint32_t>(&flow - records_.get());
     unlink(hash(flow.towards_service()), record * 2);
-    unlink(hash(flow.from_server()), record * 2 + 1);
+    if (flow.one_way == 0) {
+        unlink(hash(flow.from_server()), record * 2 + 1);
+    }
     --size_;
     release(record);
 }

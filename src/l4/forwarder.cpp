@@ -50,6 +50,13 @@ bool may_claim_us(Role role, const wire::ParsedPacket& parsed) noexcept
     return role == Role::closed_port || (role == Role::proxy && (parsed.tcp_flags & wire::tcp_flag::syn) != 0);
 }
 
+/// Fragments of several senders get one source address, and so must not keep their identifications.
+bool is_translated(const Placement& placement) noexcept
+{
+    return placement.role == Role::full_nat_reply || placement.role == Role::nat_reply ||
+           (placement.role == Role::forward && translates(placement.target.service->forwarding->method));
+}
+
 bool is_reset(const wire::ParsedPacket& parsed) noexcept { return (parsed.tcp_flags & wire::tcp_flag::rst) != 0; }
 
 } // namespace
@@ -240,7 +247,8 @@ void Forwarder::track(flow::Flow& flow, bool from_server, std::uint8_t tcp_flags
 {
     auto state = static_cast<TcpState>(flow.state);
     if (flow.protocol == wire::protocol::tcp) {
-        const TcpState next = next_state(state, from_server, tcp_flags);
+        const TcpState next =
+            flow.one_way != 0 ? next_state_by_client(state, tcp_flags) : next_state(state, from_server, tcp_flags);
         if (next != state) {
             flow.state = static_cast<std::uint8_t>(next) & 0xfU;
             table_.expire_in(flow, now, lifetime(next, timeouts));
@@ -275,7 +283,12 @@ Verdict Forwarder::carry(packet::Packet& packet, wire::ParsedPacket& parsed, flo
     // Later fragments repeat no flags; their first one was tracked.
     track(flow, from_server, parsed.has_transport() ? parsed.tcp_flags : std::uint8_t{0}, service.forwarding->timeouts,
           now);
-    translate(packet.bytes(), parsed, Translation::of(flow, from_server));
+    if (translates(static_cast<Method>(flow.method))) {
+        translate(packet.bytes(), parsed, Translation::of(flow, from_server));
+    } else {
+        pass_on(packet.bytes(), parsed);
+        parsed.destination = flow.server;
+    }
     packet.trim_back(packet.size() - parsed.network_offset - size); // Ethernet padding
     if (health::Server* const server = servers_.find(ServerId{flow.server_id}).server; server != nullptr) {
         health::ServerCounters& counters = server->counters(options_.core);
@@ -309,17 +322,23 @@ Verdict Forwarder::error_about_flow(packet::Packet& packet, wire::ParsedPacket& 
     if (!hop) {
         return Verdict::dropped(DropReason::no_route);
     }
-    const flow::FiveTuple original = to_client ? flow.towards_service() : flow.from_server();
-    // The client hears it from the service, whoever behind us said it. A server hears it from the router that said it,
-    // unless that one's address means nothing on its side.
-    const bool full_nat = static_cast<Method>(flow.method) == Method::fullnat;
-    const wire::IpAddress source = to_client ? flow.service : full_nat ? flow.local : parsed.source;
-    translate_icmp_error(packet.bytes(), parsed, placement.icmp->quoted, original, source, original.source);
     packet.trim_back(packet.size() - parsed.end);
     Verdict verdict;
     verdict.action = Action::transmit;
     verdict.adjacency = hop->adjacency;
     verdict.service = ServiceId{flow.service_id};
+    const auto method = static_cast<Method>(flow.method);
+    if (!translates(method)) {
+        // About a packet that the server sent to the client past us, from the service's address.
+        pass_on(packet.bytes(), parsed);
+        parsed.destination = flow.server;
+        return verdict;
+    }
+    const flow::FiveTuple original = to_client ? flow.towards_service() : flow.from_server();
+    // The client hears it from the service, whoever behind us said it. A server hears it from the router that said it,
+    // unless that one's address means nothing on its side.
+    const wire::IpAddress source = to_client ? flow.service : method == Method::fullnat ? flow.local : parsed.source;
+    translate_icmp_error(packet.bytes(), parsed, placement.icmp->quoted, original, source, original.source);
     return verdict;
 }
 
@@ -338,8 +357,7 @@ Verdict Forwarder::fragment(packet::Packet& packet, wire::ParsedPacket& parsed, 
     parsed.destination_port = result.learned->destination_port;
     Prepared prepared;
     place(packet.bytes(), parsed, *services_, true, prepared.placement);
-    if (prepared.placement.role == Role::forward || prepared.placement.role == Role::full_nat_reply ||
-        prepared.placement.role == Role::nat_reply) {
+    if (is_translated(prepared.placement)) {
         set_identification(packet.bytes(), parsed, result.learned->identification);
     }
     fetch(prepared);

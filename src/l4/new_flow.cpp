@@ -36,7 +36,9 @@ Forwarder::Keep Forwarder::judge(const flow::Flow& flow, const wire::ParsedPacke
     if (flow.service_id != service.id.value) {
         return Keep::no; // Another service took this address and port over.
     }
-    if (tcp && opens_connection(parsed.tcp_flags) && is_over(static_cast<TcpState>(flow.state))) {
+    const auto state = static_cast<TcpState>(flow.state);
+    const bool over = flow.one_way != 0 ? is_over_by_client(state) : is_over(state);
+    if (tcp && opens_connection(parsed.tcp_flags) && over) {
         return Keep::no;
     }
     const ServerRegistry::Entry entry = servers_.find(ServerId{flow.server_id});
@@ -99,19 +101,11 @@ Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::Parse
         flow.service_port = parsed.destination_port;
         flow.server = address.address;
         flow.server_port = address.port != 0 ? address.port : parsed.destination_port;
-        flow.local = flow.client;
-        flow.local_port = flow.client_port;
         flow.protocol = parsed.protocol;
         flow.service_id = service.id.value;
         flow.server_id = server.id.value;
-        flow.method = static_cast<std::uint8_t>(forwarding.method) & 0xfU;
-        if (forwarding.method == Method::fullnat) {
-            if (!choose_source(flow, forwarding, shard_of(placement), now)) {
-                problem = DropReason::ports_exhausted;
-                continue;
-            }
-        } else if (!answers_are_free(flow, now)) {
-            problem = DropReason::flow_conflict;
+        if (const auto refused = choose_server_side(flow, forwarding, shard_of(placement), now)) {
+            problem = *refused;
             continue;
         }
         TcpState state = TcpState::none;
@@ -119,7 +113,6 @@ Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::Parse
             state = opens_connection(parsed.tcp_flags) ? TcpState::syn_sent : TcpState::established;
         }
         flow.state = static_cast<std::uint8_t>(state) & 0xfU;
-        flow.address_delta = address_delta(flow);
         flow::Flow* const added = table_.insert(flow, now, lifetime(state, forwarding.timeouts));
         if (added == nullptr) {
             return Verdict::dropped(DropReason::flow_table_full);
@@ -130,6 +123,31 @@ Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::Parse
         return added;
     }
     return problem == DropReason::no_server ? no_server(packet, parsed, forwarding, now) : Verdict::dropped(problem);
+}
+
+std::optional<DropReason> Forwarder::choose_server_side(flow::Flow& flow, const Forwarding& forwarding,
+                                                        flow::Shard shard, TimePoint now) noexcept
+{
+    flow.method = static_cast<std::uint8_t>(forwarding.method) & 0x7U;
+    switch (forwarding.method) {
+    case Method::fullnat:
+        if (!choose_source(flow, forwarding, shard, now)) {
+            return DropReason::ports_exhausted;
+        }
+        break;
+    case Method::nat:
+        flow.local = flow.client;
+        flow.local_port = flow.client_port;
+        if (!answers_are_free(flow, now)) {
+            return DropReason::flow_conflict;
+        }
+        break;
+    case Method::dr:
+        flow.one_way = 1;
+        return {};
+    }
+    flow.address_delta = address_delta(flow);
+    return {};
 }
 
 bool Forwarder::answers_are_free(const flow::Flow& flow, TimePoint now) noexcept

@@ -70,6 +70,14 @@ TcpState next_state(TcpState state, bool from_server, std::uint8_t flags) noexce
     return state == TcpState::syn_received && !from_server && (flags & flag::ack) != 0 ? TcpState::established : state;
 }
 
+TcpState next_state_by_client(TcpState state, std::uint8_t flags) noexcept
+{
+    namespace flag = wire::tcp_flag;
+    const TcpState next = next_state(state, false, flags);
+    const bool acknowledges = (flags & (flag::ack | flag::syn)) == flag::ack;
+    return next == TcpState::syn_sent && acknowledges ? TcpState::established : next;
+}
+
 Duration lifetime(TcpState state, const FlowTimeouts& timeouts) noexcept
 {
     switch (state) {

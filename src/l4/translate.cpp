@@ -80,6 +80,19 @@ void translate(MutableBytes frame, wire::ParsedPacket& parsed, const Translation
     --parsed.hop_limit;
 }
 
+void pass_on(MutableBytes frame, wire::ParsedPacket& parsed) noexcept
+{
+    --parsed.hop_limit;
+    std::byte* const network = frame.data() + parsed.network_offset;
+    if (parsed.is_v4()) {
+        const wire::MutableIpv4 header{network};
+        header.set_time_to_live(parsed.hop_limit);
+        header.set_header_checksum(updated(header.header_checksum(), difference(0x0100, 0)));
+    } else {
+        wire::MutableIpv6{network}.set_hop_limit(parsed.hop_limit);
+    }
+}
+
 void translate_icmp_error(MutableBytes frame, wire::ParsedPacket& parsed, const wire::QuotedPacket& quoted,
                           const flow::FiveTuple& original, const wire::IpAddress& source,
                           const wire::IpAddress& destination) noexcept

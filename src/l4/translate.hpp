@@ -33,6 +33,9 @@ struct Translation {
 /// `parsed` with it. A UDP checksum of zero stays zero (RFC 768).
 void translate(MutableBytes frame, wire::ParsedPacket& parsed, const Translation& to) noexcept;
 
+/// One hop further, otherwise as it came: hop limit and the checksum over it.
+void pass_on(MutableBytes frame, wire::ParsedPacket& parsed) noexcept;
+
 /// Rewrites an ICMP error about a packet of the flow: the quoted packet becomes what the other side had sent, and the
 /// error comes from `source` and goes to `destination`, hop limit one less. As little as 8 quoted bytes of transport
 /// are enough; checksums further in are updated where they are quoted. `original` is what the other side had sent.

@@ -171,6 +171,25 @@ class Host:
         return json.loads(self.ip("-j", "link", "show", "eth0"))[0]["address"]
 
 
+class Router:
+    """A Linux host with a second interface and forwarding; what it sends on over eth1 to `narrow` is limited to `mtu` bytes.
+
+    Addresses are given by family, and in networks of /24 and /64."""
+
+    BITS = {4: 24, 6: 64}
+
+    def __init__(self, lab, name, near, near_hub, far, far_hub, narrow, mtu):
+        self.host = lab.host(name, *(f"{near[family]}/{bits}" for family, bits in self.BITS.items()), hub=near_hub)
+        lab.join(self.host.namespace, "eth1", far_hub, f"{name}1")
+        self.host.run("ethtool", "-K", "eth1", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+        self.host.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv4.icmp_ratelimit=0")
+        for family, bits in self.BITS.items():
+            self.host.ip("addr", "add", f"{far[family]}/{bits}", "dev", "eth1", *(["nodad"] if family == 6 else []))
+        self.host.ip("link", "set", "eth1", "up")
+        for family in self.BITS:
+            self.host.ip(f"-{family}", "route", "add", narrow[family], "dev", "eth1", "mtu", "lock", mtu)
+
+
 class Load:
     """A running load.py."""
 

@@ -12,7 +12,7 @@ import signal
 
 import pytest
 
-from lab import Lab, Node, wait_for_port, wait_until
+from lab import Lab, Node, Router, wait_for_port, wait_until
 
 CLIENT = {4: "198.51.100.10", 6: "2001:db8:c::10"}
 EDGE = {4: "192.0.2.1", 6: "2001:db8::1"}
@@ -102,30 +102,15 @@ for number in range(count):
 """
 
 
-class Router:
-    """A Linux host with a second interface and forwarding; what it sends on over eth1 to `narrow` is limited to NARROW bytes."""
-
-    def __init__(self, lab, name, near, near_hub, far, far_hub, narrow):
-        self.host = lab.host(name, *(f"{near[family]}/{BITS[family]}" for family in FAMILIES), hub=near_hub)
-        lab.join(self.host.namespace, "eth1", far_hub, f"{name}1")
-        self.host.run("ethtool", "-K", "eth1", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
-        self.host.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv4.icmp_ratelimit=0")
-        for family in FAMILIES:
-            self.host.ip("addr", "add", f"{far[family]}/{BITS[family]}", "dev", "eth1", *(["nodad"] if family == 6 else []))
-        self.host.ip("link", "set", "eth1", "up")
-        for family in FAMILIES:
-            self.host.ip(f"-{family}", "route", "add", narrow[family], "dev", "eth1", "mtu", "lock", NARROW)
-
-
 class Site:
     def __init__(self, lab):
         self.lab = lab
         for hub in ("back", "street", "yard"):
             lab.make_hub(hub)
         self.client = lab.host("client", *(f"{CLIENT[family]}/{BITS[family]}" for family in FAMILIES), hub="street")
-        self.edge = Router(lab, "edge", EDGE, "hub", {4: "198.51.100.1", 6: "2001:db8:c::1"}, "street", CLIENT)
+        self.edge = Router(lab, "edge", EDGE, "hub", {4: "198.51.100.1", 6: "2001:db8:c::1"}, "street", CLIENT, NARROW)
         self.web = lab.host("web", *(f"{WEB[family]}/{BITS[family]}" for family in FAMILIES), hub="back")
-        self.farm = Router(lab, "farm", FARM, "back", {4: "10.1.0.1", 6: "2001:db8:2::1"}, "yard", FAR)
+        self.farm = Router(lab, "farm", FARM, "back", {4: "10.1.0.1", 6: "2001:db8:2::1"}, "yard", FAR, NARROW)
         self.far = lab.host("far", *(f"{FAR[family]}/{BITS[family]}" for family in FAMILIES), hub="yard")
         for host, gateway in ((self.client, {4: "198.51.100.1", 6: "2001:db8:c::1"}), (self.web, GATEWAY), (self.farm.host, GATEWAY),
                               (self.far, {4: "10.1.0.1", 6: "2001:db8:2::1"})):

@@ -1,5 +1,6 @@
-// The flow table of one forwarder core: both directions of a flow lead to one record. Memory is laid out at the start
-// and nothing is allocated later. Everything here belongs to the core that owns the table, except memory_for().
+// The flow table of one forwarder core: both directions of a flow, or the one that is seen, lead to one record. Memory
+// is laid out at the start and nothing is allocated later. Everything here belongs to the core that owns the table,
+// except memory_for().
 //
 //   index                                   records                      checks
 //   ┌──────────────────────────────┐        ┌───────────────────┐        ┌─────────┐
@@ -21,8 +22,9 @@
 namespace sluice::flow {
 
 /// A flow and its translation. On the client's side packets carry client and service, on the server's side local and
-/// server; `local` equals `client` where the source is not rewritten. What the fields below the ports mean is the
-/// business of whoever forwards.
+/// server; `local` equals `client` where the source is not rewritten. A flow of one way has no packets on the server's
+/// side: the server answers the client itself. What the fields below the ports mean is the business of whoever
+/// forwards.
 struct Flow {
     wire::IpAddress client;
     wire::IpAddress service;
@@ -40,7 +42,8 @@ struct Flow {
     std::uint16_t address_delta = 0; ///< Ones' complement sum of what the addresses change towards the server
     std::uint8_t protocol = 0;       ///< 0 marks a free record
     std::uint8_t state : 4 = 0;
-    std::uint8_t method : 4 = 0;
+    std::uint8_t method : 3 = 0;
+    std::uint8_t one_way : 1 = 0; ///< Only towards_service() leads here
 
     /// As the client sends it.
     [[nodiscard]] FiveTuple towards_service() const noexcept
@@ -89,8 +92,8 @@ public:
     /// The flow of a tuple in either direction. A flow whose time is over is removed here and not found.
     [[nodiscard]] Match find(const FiveTuple& tuple, std::uint64_t hash, TimePoint now) noexcept;
 
-    /// Adds a flow that lives until `now + lifetime`. Both its tuples must be absent (find() said so). nullptr when the
-    /// table is full: every record is in use, or (practically never) the neighbourhood of a key is.
+    /// Adds a flow that lives until `now + lifetime`. Its tuples, both or one, must be absent (find() said so). nullptr
+    /// when the table is full: every record is in use, or (practically never) the neighbourhood of a key is.
     [[nodiscard]] Flow* insert(const Flow& flow, TimePoint now, Duration lifetime) noexcept;
 
     /// The flow lives until now + lifetime, or longer when it was meant to: one store. For packets.

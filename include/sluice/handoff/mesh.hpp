@@ -18,7 +18,7 @@ enum class Kind : std::uint8_t {
     worker,     ///< To the worker that owns the connection
     local,      ///< To the first forwarder: ARP, neighbour discovery, VRRP, ICMP to us
     transmit,   ///< A complete frame for a port whose queue the other core owns
-    unresolved, ///< A frame to the first forwarder: its next hop has no MAC address yet
+    unresolved, ///< An IP packet to the first forwarder: its next hop, parsed.destination, has no MAC address yet
 };
 
 /// A packet on its way to another core, parsed already.

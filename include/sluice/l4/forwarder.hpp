@@ -114,6 +114,9 @@ private:
                                      const Placement& placement, TimePoint now) noexcept;
     [[nodiscard]] FlowOrVerdict schedule(packet::Packet& packet, wire::ParsedPacket& parsed, const Service& service,
                                          const Placement& placement, TimePoint now) noexcept;
+    /// Fills in how the flow looks on its server's side, by the method; says why it cannot be.
+    [[nodiscard]] std::optional<telemetry::DropReason>
+    choose_server_side(flow::Flow& flow, const Forwarding& forwarding, flow::Shard shard, TimePoint now) noexcept;
     /// Picks local address and port of a full-NAT flow; false when none of its shard is free.
     [[nodiscard]] bool choose_source(flow::Flow& flow, const Forwarding& forwarding, flow::Shard shard,
                                      TimePoint now) noexcept;

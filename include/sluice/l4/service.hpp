@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sluice/base/time.hpp>
+#include <sluice/l4/method.hpp>
 #include <sluice/l4/scheduler.hpp>
 
 #include <memory>
@@ -10,12 +11,6 @@
 #include <vector>
 
 namespace sluice::l4 {
-
-/// How packets get to the server. Both methods here rewrite the destination and see the replies.
-enum class Method : std::uint8_t {
-    fullnat, ///< The source becomes an address of ours: servers answer to us wherever they are
-    nat      ///< The source stays: servers route back through us
-};
 
 enum class NoServer : std::uint8_t { reject, drop };
 enum class OnServerDown : std::uint8_t { keep, reset };

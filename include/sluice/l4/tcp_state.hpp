@@ -26,8 +26,18 @@ enum class TcpState : std::uint8_t {
 /// A segment with these flags passed.
 [[nodiscard]] TcpState next_state(TcpState state, bool from_server, std::uint8_t flags) noexcept;
 
+/// The same where only the client's segments pass: its acknowledgment shows that the server has answered.
+[[nodiscard]] TcpState next_state_by_client(TcpState state, std::uint8_t flags) noexcept;
+
 /// Nothing but retransmissions is to be expected: a SYN on this tuple is another connection.
 [[nodiscard]] constexpr bool is_over(TcpState state) noexcept { return state >= TcpState::closing; }
+
+/// The same where only the client's segments pass: a client that has closed opens nothing on a tuple that the server
+/// still uses.
+[[nodiscard]] constexpr bool is_over_by_client(TcpState state) noexcept
+{
+    return is_over(state) || state == TcpState::fin_from_client;
+}
 
 /// How long a flow in this state is kept without a packet. `none` is UDP.
 [[nodiscard]] Duration lifetime(TcpState state, const FlowTimeouts& timeouts) noexcept;

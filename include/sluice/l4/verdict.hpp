@@ -12,7 +12,8 @@
 namespace sluice::l4 {
 
 enum class Action : std::uint8_t {
-    transmit,     ///< Rewritten: send it to parsed.destination through `adjacency`
+    transmit,     ///< Rewritten: send it to parsed.destination (by `dr` the server, whom the packet does not name)
+                  ///< through `adjacency`
     split,        ///< The same, in IPv4 fragments of at most `mtu` bytes (split_ipv4())
     to_worker,    ///< Untouched: for the worker that owns `shard`; `service` when it is for a proxy service
     to_forwarder, ///< Untouched: for the forwarder that owns `shard`, with `parsed` (ports of fragments are filled in)

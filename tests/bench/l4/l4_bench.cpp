@@ -185,6 +185,7 @@ void whole(Traffic& bursts) noexcept
 }
 void nat(benchmark::State& state) { measure(state, l4::Method::nat, whole); }
 void fullnat(benchmark::State& state) { measure(state, l4::Method::fullnat, whole); }
+void dr(benchmark::State& state) { measure(state, l4::Method::dr, whole); }
 
 /// Flows that nobody has seen before: schedule, choose a source port, insert, and expire again.
 void new_flows(benchmark::State& state, l4::Method method)
@@ -224,7 +225,9 @@ BENCHMARK(classify_and_hash)->Arg(1000)->Arg(1'000'000);
 BENCHMARK(flow_lookup)->Arg(1000)->Arg(1'000'000);
 BENCHMARK(nat)->Arg(1000)->Arg(1'000'000);
 BENCHMARK(fullnat)->Arg(1000)->Arg(1'000'000);
+BENCHMARK(dr)->Arg(1000)->Arg(1'000'000);
 BENCHMARK_CAPTURE(new_flows, nat, l4::Method::nat);
 BENCHMARK_CAPTURE(new_flows, fullnat, l4::Method::fullnat);
+BENCHMARK_CAPTURE(new_flows, dr, l4::Method::dr);
 
 } // namespace

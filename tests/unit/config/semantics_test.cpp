@@ -237,7 +237,7 @@ vrrp:
         {"method_without_implementation",
          one_port + "services: [{name: s, listen: 192.0.2.11:53/udp, forward: {pool: p, method: gre}}]\npools: [{name: "
                     "p, servers: [{address: 192.0.2.20}]}]\n",
-         "2:76: error: the method `gre` is not supported by this build [supported: fullnat, nat]\n"
+         "2:76: error: the method `gre` is not supported by this build [supported: fullnat, nat, dr]\n"
          "2:76: warning: packets of 1500 bytes do not fit through this tunnel: 24 bytes are added, and port `front` "
          "has an MTU of 1500 [an MTU of 1524 on the way to the servers, or a smaller one at the clients]\n"
          "1:9: note: the port\n"},
@@ -291,7 +291,6 @@ pools: [{name: p, servers: [{address: "[2001:db8::20]:80"}]}]
         {"dr_with_a_port_change",
          one_port + "services: [{name: s, listen: 192.0.2.11:53/udp, forward: {pool: p, method: dr}}]\npools: [{name: "
                     "p, servers: [{address: 192.0.2.20:5353}]}]\n",
-         "2:76: error: the method `dr` is not supported by this build [supported: fullnat, nat]\n"
          "2:76: error: `dr` cannot change the port [leave the port out of the server's address, or use fullnat or "
          "nat]\n"
          "3:39: note: this server has another port than the service\n"},
@@ -299,13 +298,12 @@ pools: [{name: p, servers: [{address: "[2001:db8::20]:80"}]}]
          "ports: [{name: front, device: {interface: eth1}, addresses: [192.0.2.11/24], routes: [{to: 0.0.0.0/0, via: "
          "192.0.2.1}]}]\nservices: [{name: s, listen: 192.0.2.11:53/udp, forward: {pool: p, method: dr}}]\npools: "
          "[{name: p, servers: [{address: 198.51.100.1}]}]\n",
-         "2:76: error: the method `dr` is not supported by this build [supported: fullnat, nat]\n"
          "2:76: error: dr reaches only neighbours, and a server is behind a gateway\n"
          "3:39: note: this one\n"},
         {"tunnel_beyond_the_mtu",
          one_port + "services: [{name: s, listen: 192.0.2.11:53/udp, forward: {pool: p, method: gue}}]\npools: [{name: "
                     "p, servers: [{address: 192.0.2.20}]}]\n",
-         "2:76: error: the method `gue` is not supported by this build [supported: fullnat, nat]\n"
+         "2:76: error: the method `gue` is not supported by this build [supported: fullnat, nat, dr]\n"
          "2:76: warning: packets of 1500 bytes do not fit through this tunnel: 32 bytes are added, and port `front` "
          "has an MTU of 1500 [an MTU of 1532 on the way to the servers, or a smaller one at the clients]\n"
          "1:9: note: the port\n"},
@@ -313,7 +311,7 @@ pools: [{name: p, servers: [{address: "[2001:db8::20]:80"}]}]
          "ports: [{name: front, mtu: 1600, device: {interface: eth1}, addresses: [192.0.2.11/24]}]\nservices: [{name: "
          "s, listen: 192.0.2.11:53/udp, forward: {pool: p, method: gue}}]\npools: [{name: p, servers: [{address: "
          "192.0.2.20}]}]\n",
-         "2:76: error: the method `gue` is not supported by this build [supported: fullnat, nat]\n"},
+         "2:76: error: the method `gue` is not supported by this build [supported: fullnat, nat, dr]\n"},
         {"pool_name_twice",
          one_port + "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {routes: [{pool: p}]}}]\npools: [{name: p, "
                     "servers: [{address: 192.0.2.20}]}, {name: p, servers: [{address: 192.0.2.20}]}]\n",

@@ -68,6 +68,31 @@ TEST(FlowTable, inserted_flow_is_found_in_both_directions)
     }
 }
 
+TEST(FlowTable, flow_of_one_way_is_found_by_the_clients_tuple_alone)
+{
+    FlowTable table{16, key};
+    Flow flow = make_flow(1);
+    flow.one_way = 1;
+    Flow other = make_flow(2);
+    // Nothing of the first one stands in the way of a flow whose answers look like its own would.
+    other.server = flow.server;
+    other.local = flow.local;
+    other.local_port = flow.local_port;
+    ASSERT_NE(table.insert(flow, start, seconds{10}), nullptr);
+    EXPECT_FALSE(find(table, flow.from_server(), start));
+    Flow* const second = table.insert(other, start, seconds{10});
+    ASSERT_NE(second, nullptr);
+
+    const auto found = find(table, flow.towards_service(), start);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(find(table, flow.from_server(), start).flow, second);
+    table.remove(*found.flow, start);
+    EXPECT_FALSE(find(table, flow.towards_service(), start));
+    EXPECT_EQ(find(table, other.from_server(), start).flow, second);
+    EXPECT_TRUE(find(table, other.towards_service(), start));
+    EXPECT_EQ(table.size(), 1U);
+}
+
 TEST(FlowTable, full_table_refuses_and_keeps_what_it_has)
 {
     FlowTable table{100, key};

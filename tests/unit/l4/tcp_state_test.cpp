@@ -50,6 +50,29 @@ TEST(TcpState, acknowledgment_alone_does_not_establish)
     EXPECT_EQ(after({{client, flag::syn | flag::ack}}), TcpState::syn_sent);
 }
 
+TEST(TcpState, of_the_clients_half_follows_what_the_client_shows)
+{
+    const auto after_client = [](std::initializer_list<std::uint8_t> segments) {
+        TcpState state = TcpState::syn_sent;
+        for (const std::uint8_t flags : segments) {
+            state = next_state_by_client(state, flags);
+        }
+        return state;
+    };
+    EXPECT_EQ(after_client({flag::syn, flag::syn}), TcpState::syn_sent);
+    EXPECT_EQ(after_client({flag::syn | flag::ack}), TcpState::syn_sent);
+    EXPECT_EQ(after_client({flag::ack}), TcpState::established);
+    EXPECT_EQ(after_client({flag::ack, flag::ack | flag::psh}), TcpState::established);
+    EXPECT_EQ(after_client({flag::ack, flag::ack | flag::fin, flag::ack}), TcpState::fin_from_client);
+    EXPECT_EQ(after_client({flag::ack | flag::fin}), TcpState::fin_from_client);
+    EXPECT_EQ(after_client({flag::ack, flag::rst}), TcpState::reset_by_client);
+    EXPECT_EQ(after_client({flag::ack, flag::rst, flag::ack}), TcpState::established) << "the RST was not the client's";
+    EXPECT_TRUE(is_over_by_client(TcpState::fin_from_client));
+    EXPECT_TRUE(is_over_by_client(TcpState::reset_by_client));
+    EXPECT_FALSE(is_over_by_client(TcpState::established));
+    EXPECT_FALSE(is_over(TcpState::fin_from_client));
+}
+
 TEST(TcpState, both_sides_must_finish)
 {
     EXPECT_EQ(after(established_then({{client, flag::fin | flag::ack}})), TcpState::fin_from_client);
