@@ -22,7 +22,7 @@ std::uint64_t shards_of(const Layout& layout, std::size_t worker) noexcept
     return mask;
 }
 
-tcp::StackOptions stack_options(const CoreContext& context, const WorkerBudget& budget) noexcept
+tcp::StackOptions stack_options(const WorkerBudget& budget) noexcept
 {
     tcp::StackOptions options;
     // Each worker has a key of its own: nothing needs two stacks to agree.
@@ -34,7 +34,6 @@ tcp::StackOptions stack_options(const CoreContext& context, const WorkerBudget& 
     options.half_open_limit = budget.half_open;
     options.time_wait_limit = budget.time_wait;
     options.buffer_limit = budget.tcp_buffer_bytes;
-    static_cast<void>(context);
     return options;
 }
 
@@ -55,7 +54,7 @@ WorkerUnit::WorkerUnit(CoreContext& context, IpOutput& output, EventSender& even
     : context_{context}, output_{output}, events_{events}, access_records_{access_records}, loop_{context.shared.clock},
       ports_{context.shared.secret, flow::local_ports::workers,
              shards_of(context.shared.layout, *context.role().worker)},
-      stack_{loop_, *this, ports_, context.counters, stack_options(context, budget)}, tls_buffers_{budget.tls_blocks},
+      stack_{loop_, *this, ports_, context.counters, stack_options(budget)}, tls_buffers_{budget.tls_blocks},
       proxy_{{loop_, stack_, tls_buffers_, gate_, context.counters, *this}, proxy_options(context, budget)},
       probes_{{loop_, stack_, tls_buffers_, *this},
               {flow::local_ports::probes, shards_of(context.shared.layout, *context.role().worker), random_secret()}},

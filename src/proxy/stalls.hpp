@@ -30,8 +30,8 @@ public:
         stall.since_ = now;
         waiting_.push_back(stall);
     }
-    /// Gives up to `most` up that have waited longest and have had their chance; a few, since room comes only when they
-    /// end.
+    /// Ends the longest waits, `most` of them at most, and only those that have lasted for `patience`: a few at a time,
+    /// since room comes only when they have ended.
     void relieve(TimePoint now, Duration patience, int most) noexcept
     {
         for (int count = 0; count < most && ripe(patience) <= now; ++count) {

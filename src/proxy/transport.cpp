@@ -93,7 +93,7 @@ Input::Input(Transport& transport, BlockPool& blocks) noexcept
 
 void Input::consume(std::size_t bytes) noexcept
 {
-    if (!block_) {
+    if (transport_.secure() == nullptr) {
         received_.consume(bytes);
         if (ended_ && received_.empty()) {
             static_cast<void>(transport_.tcp().take(received_)); // What had arrived before the end was known

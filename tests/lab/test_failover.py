@@ -346,7 +346,7 @@ def test_storm_of_rsa_handshakes_moves_nothing():
         before = moves(*site.nodes)
         canary = Canary(site.lab)
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hello_flood.py")
-        floods = [site.client.start(f"flood{number}", *FOREGROUND, "/usr/bin/python3", program, VIP, 443, 64) for number in range(2)]
+        floods = [site.client.start(f"flood{number}", *FOREGROUND, "/usr/bin/python3", program, VIP, 443, 96) for number in range(2)]
         clients = [site.client.start(f"storm{number}", "openssl", "s_time", "-connect", f"{VIP}:443", "-new", "-time", duration + 2)
                    for number in range(4)]
         time.sleep(1)
@@ -372,9 +372,10 @@ def test_storm_of_rsa_handshakes_moves_nothing():
     assert not moved, moved
     assert len(counts) == len(clients), outputs
     assert sum(counts) > 20 * duration, "that is no storm"
-    if min(busy) <= 0.9 * passed and others > 0.25:
+    # The processors are shared with the clients: a worker whose clients wait for one has nothing to sign meanwhile.
+    if min(busy) <= 0.7 * passed and others > 0.25:
         pytest.skip(f"nothing moved, but the cores had time left, {busy} of {passed:.1f} s, on a machine that was {others:.0%} busy before the storm")
-    assert min(busy) > 0.9 * passed, f"a core had time left: {busy} of {passed} s"
+    assert min(busy) > 0.7 * passed, f"a core had time left: {busy} of {passed} s"
 
 
 def test_neighbours_that_change_their_mac_cost_a_retransmission_at_most():

@@ -107,7 +107,7 @@ public:
 
     /// Consumes all of `in`. On failure the connection is over: send what output() still yields (GOAWAY), then close.
     [[nodiscard]] Expected<void, Reason> feed(Bytes in, TimePoint now);
-    /// The next bytes to send, in place; empty: nothing for now. Valid until the next call of any function. Pulls
+    /// The next bytes to send, in place; empty: nothing yet. Valid until the next call of any function. Pulls
     /// response bodies, so call it only when the transport can take the bytes: that is the back-pressure.
     [[nodiscard]] Bytes output(TimePoint now);
     /// Appends output until `out` holds at least `enough` bytes or nothing is left.

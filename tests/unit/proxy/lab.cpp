@@ -2,9 +2,11 @@
 
 #include <sluice/health/server.hpp>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/write.hpp>
 
 namespace sluice::proxy::test {
 namespace {
@@ -117,6 +119,12 @@ tcp::Awaitable<void> Peer::write(std::shared_ptr<Peer> self)
             if (self->disposed_) {
                 co_return;
             }
+            if (!self->after_session_.empty()) {
+                co_await self->transport_.secure()->async_shutdown(boost::asio::as_tuple(tcp::use_awaitable));
+                co_await boost::asio::async_write(self->transport_.tcp(), boost::asio::buffer(self->after_session_),
+                                                  boost::asio::as_tuple(tcp::use_awaitable));
+                co_return;
+            }
             if (self->finishing_) {
                 co_await self->transport_.shutdown_send(std::chrono::seconds{1});
                 co_return;
@@ -144,6 +152,12 @@ void Peer::send(std::string text)
 void Peer::finish()
 {
     finishing_ = true;
+    write_.notify();
+}
+
+void Peer::end_session_and_send(std::string raw)
+{
+    after_session_ = std::move(raw);
     write_.notify();
 }
 

@@ -74,6 +74,8 @@ public:
 
     void send(std::string text);
     void finish(); ///< FIN after what was sent.
+    /// Over TLS: ends the session after what was sent, then writes these bytes to the connection as they are.
+    void end_session_and_send(std::string raw);
     void close() { transport_.close(); }
     void reset() { transport_.abort(); }
     void pause() { paused_ = true; } ///< Reads no more.
@@ -96,6 +98,7 @@ private:
     Signal write_;
     Signal resume_;
     std::string unsent_;
+    std::string after_session_;
     bool writing_ = false;
     bool finishing_ = false;
     bool paused_ = false;

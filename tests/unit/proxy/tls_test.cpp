@@ -77,6 +77,24 @@ TEST_F(Secure, idle_connection_holds_no_blocks)
     EXPECT_EQ(lab.node.tls_buffers.lent(), 0U);
 }
 
+TEST_F(Secure, bytes_behind_the_end_of_the_session_are_no_request_and_no_body)
+{
+    const std::string smuggled = "GET /smuggled HTTP/1.1\r\nHost: example.org\r\n\r\n";
+    for (const std::string request : {"POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 4\r\n\r\nbody",
+                                      "POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 400\r\n\r\nbody"}) {
+        const PeerRef client = lab.connect_tls(offering({"http/1.1"}), "example.org");
+        client->send(request);
+        client->end_session_and_send(smuggled);
+        lab.run_for(3s);
+        EXPECT_EQ(lab.worker->usage().client_connections, 0U);
+        lab.run_for(100ms);
+    }
+    for (const PeerRef& peer : web.peers) {
+        EXPECT_EQ(peer->received.find("smuggled"), std::string::npos) << peer->received;
+    }
+    EXPECT_EQ(lab.records.size(), 2U);
+}
+
 TEST_F(Secure, plain_http_on_a_tls_listener_400_and_closed)
 {
     const PeerRef client = lab.connect(443);
