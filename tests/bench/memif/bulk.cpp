@@ -63,19 +63,10 @@ int run_bulk(Wire& wire, const Options& options)
         const wire::Endpoint local{wire::IpAddress::v4(0x0a010001U + index), 0};
         asio::co_spawn(host.loop().get_executor(), download(host.stack(), local, node, bytes), asio::detached);
     }
-    const auto run_for = [&](double seconds) {
-        const auto end = SteadyClock::now() + std::chrono::duration<double>(seconds);
-        const std::uint64_t before = bytes;
-        do {
-            host.turn();
-        } while (SteadyClock::now() < end);
-        return bytes - before;
-    };
-    static_cast<void>(run_for(options.warm_up_seconds));
-    std::puts("{\"warm\": true}"); // The script reads the node's counters between the two lines.
-    std::fflush(stdout);
-    static_cast<void>(std::getchar());
-    const std::uint64_t moved = run_for(options.seconds);
+    host.warm_up(options.warm_up_seconds);
+    const std::uint64_t warm = bytes;
+    host.run_for(options.seconds);
+    const std::uint64_t moved = bytes - warm;
     std::printf("{\"seconds\": %.3f, \"bytes\": %lu, \"gigabits_per_second\": %.3f, \"tsc_hz\": %lu}\n",
                 options.seconds, moved, static_cast<double>(moved) * 8e-9 / options.seconds, rte_get_tsc_hz());
     std::fflush(stdout);

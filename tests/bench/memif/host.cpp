@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdio>
 #include <string>
 
 namespace sluice::bench {
@@ -115,6 +116,14 @@ std::size_t response_size(std::string_view text)
         std::from_chars(text.data() + field + length.size(), text.data() + head, body);
     }
     return head + 4 + body;
+}
+
+void Host::warm_up(double seconds)
+{
+    run_for(seconds);
+    std::puts("{\"warm\": true}");
+    std::fflush(stdout);
+    static_cast<void>(std::getchar());
 }
 
 Host::Host(Wire& wire)

@@ -46,6 +46,17 @@ public:
         turn([](packet::Packet&, const wire::ParsedPacket&) { return false; });
     }
 
+    void run_for(double seconds)
+    {
+        const auto end = SteadyClock::now() + std::chrono::duration<double>(seconds);
+        do {
+            turn();
+        } while (SteadyClock::now() < end);
+    }
+    /// Runs until all is as warm as it gets, tells the script, and waits for its line: meanwhile it reads the node's
+    /// counters.
+    void warm_up(double seconds);
+
 private:
     class Network final : public tcp::Output {
     public:

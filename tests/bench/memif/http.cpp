@@ -74,20 +74,11 @@ int run_http(Wire& wire, const Options& options)
         const wire::Endpoint local{wire::IpAddress::v4(0x0a010001U + index), 0};
         asio::co_spawn(host.loop().get_executor(), ask(host.stack(), local, node, totals), asio::detached);
     }
-    const auto run_for = [&](double seconds) {
-        const auto end = SteadyClock::now() + std::chrono::duration<double>(seconds);
-        const std::uint64_t before = totals.responses;
-        do {
-            host.turn();
-        } while (SteadyClock::now() < end);
-        return totals.responses - before;
-    };
-    static_cast<void>(run_for(options.warm_up_seconds));
-    std::puts("{\"warm\": true}"); // The script reads the node's counters between the two lines.
-    std::fflush(stdout);
-    static_cast<void>(std::getchar());
+    host.warm_up(options.warm_up_seconds);
     totals.failures = 0;
-    const std::uint64_t responses = run_for(options.seconds);
+    const std::uint64_t warm = totals.responses;
+    host.run_for(options.seconds);
+    const std::uint64_t responses = totals.responses - warm;
     std::printf("{\"seconds\": %.3f, \"responses\": %lu, \"responses_per_second\": %.0f, \"failures\": %lu, "
                 "\"connections\": %u, \"tsc_hz\": %lu}\n",
                 options.seconds, responses, static_cast<double>(responses) / options.seconds, totals.failures,

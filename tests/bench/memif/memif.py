@@ -159,10 +159,11 @@ def busy_seconds(folder):
     return sum(core["busy_seconds_total"] for core in json.loads(out.stdout)["cores"])
 
 
-def http_once(options):
+def traffic_once(options, mode, connections):
+    """What the generator counted, and how long the node was busy with it."""
     with tempfile.TemporaryDirectory(prefix="memif") as folder, start_sluice(folder) as program:
         program.wait_for(" running: ")
-        command = generator(folder, "http", "--seconds", str(options.seconds), "--connections", str(options.connections))
+        command = generator(folder, mode, "--seconds", str(options.seconds), "--connections", str(connections))
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as traffic:
             if "warm" not in traffic.stdout.readline():
                 raise RuntimeError("the generator does not start")
@@ -171,44 +172,27 @@ def http_once(options):
             busy = busy_seconds(folder) - begin
         if traffic.returncode != 0:
             raise RuntimeError(out + program.output())
-        numbers = json.loads(out.splitlines()[-1])
-        numbers["busy_seconds"] = busy
-        numbers["cycles_per_request"] = busy * numbers["tsc_hz"] / (numbers["responses"] + numbers["failures"])
-        return numbers
+        return dict(json.loads(out.splitlines()[-1]), busy_seconds=busy)
+
+
+def cycles_per_request(run):
+    return run["busy_seconds"] * run["tsc_hz"] / (run["responses"] + run["failures"])
 
 
 def http(options):
-    runs = [http_once(options) for _ in range(options.rounds)]
+    runs = [traffic_once(options, "http", options.connections) for _ in range(options.rounds)]
     rate = statistics.median(one["responses_per_second"] for one in runs)
-    cycles = statistics.median(one["cycles_per_request"] for one in runs)
+    cycles = statistics.median(cycles_per_request(one) for one in runs)
     refused = sum(one["failures"] for one in runs) / sum(one["failures"] + one["responses"] for one in runs)
     print(f"| HTTP/1.1 keep-alive over memif, {options.connections} connections | requests/s | cycles/request | us/request | refused |\n|---|---|---|---|---|")
     print(f"| Sluice, one core | {rate:,.0f} | {cycles:,.0f} | {cycles / runs[0]['tsc_hz'] * 1e6:.2f} | {refused:.2%} |\n")
 
 
-def bulk_once(options):
-    with tempfile.TemporaryDirectory(prefix="memif") as folder, start_sluice(folder) as program:
-        program.wait_for(" running: ")
-        command = generator(folder, "bulk", "--seconds", str(options.seconds), "--connections", "1")
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as traffic:
-            if "warm" not in traffic.stdout.readline():
-                raise RuntimeError("the generator does not start")
-            begin = busy_seconds(folder)
-            out, _ = traffic.communicate("\n", timeout=60)
-            busy = busy_seconds(folder) - begin
-        if traffic.returncode != 0:
-            raise RuntimeError(out + program.output())
-        numbers = json.loads(out.splitlines()[-1])
-        numbers["gigabits_per_busy_second"] = numbers["bytes"] * 8e-9 / busy
-        numbers["busy"] = busy / numbers["seconds"]
-        return numbers
-
-
 def bulk(options):
-    runs = [bulk_once(options) for _ in range(options.rounds)]
+    runs = [traffic_once(options, "bulk", 1) for _ in range(options.rounds)]
     rate = statistics.median(one["gigabits_per_second"] for one in runs)
-    core = statistics.median(one["gigabits_per_busy_second"] for one in runs)
-    busy = statistics.median(one["busy"] for one in runs)
+    core = statistics.median(one["bytes"] * 8e-9 / one["busy_seconds"] for one in runs)
+    busy = statistics.median(one["busy_seconds"] / one["seconds"] for one in runs)
     print("| one response without end over memif | Gbit/s | core busy | Gbit/s per busy core |\n|---|---|---|---|")
     print(f"| Sluice, one core | {rate:.2f} | {busy:.0%} | {core:.2f} |\n")
 
