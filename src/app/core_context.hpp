@@ -22,12 +22,23 @@ struct Shared {
     Succession succession;
     l4::ServerRegistry servers;
     HashKey secret; ///< Of this process: flow tables, sequence numbers
+    l4::AffinityTable affinities;
 
+    /// `flows`: of each forwarder.
     Shared(const Clock& time, Layout roles, std::vector<port::Port*> opened, std::size_t ring_capacity,
-           std::size_t neighbours)
+           std::size_t neighbours, std::size_t flows)
         : clock{time}, layout{std::move(roles)}, ports{std::move(opened)}, mesh{layout.cores.size(), ring_capacity},
-          adjacencies{neighbours}, secret{random_hash_key()}
+          adjacencies{neighbours}, secret{random_hash_key()}, affinities{entries(layout, flows), secret}
     {
+    }
+
+private:
+    /// Clients have several flows each. A lower bound, so that small machines remember the clients of a test as well.
+    [[nodiscard]] static std::uint32_t entries(const Layout& roles, std::size_t flows) noexcept
+    {
+        constexpr std::size_t least = 8192;
+        constexpr std::size_t flows_per_entry = 8;
+        return static_cast<std::uint32_t>(std::max(roles.forwarder_core.size() * flows / flows_per_entry, least));
     }
 };
 

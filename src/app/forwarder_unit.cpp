@@ -11,7 +11,7 @@ namespace {
 using telemetry::Counter;
 using telemetry::DropReason;
 
-l4::ForwarderOptions options_of(const CoreContext& context, std::size_t flows) noexcept
+l4::ForwarderOptions options_of(CoreContext& context, std::size_t flows) noexcept
 {
     l4::ForwarderOptions options;
     options.index = static_cast<std::uint16_t>(*context.role().forwarder);
@@ -20,6 +20,7 @@ l4::ForwarderOptions options_of(const CoreContext& context, std::size_t flows) n
     options.flows = static_cast<std::uint32_t>(flows);
     options.secret = context.shared.secret;
     options.shards = context.shared.layout.forwarders;
+    options.affinities = &context.shared.affinities;
     return options;
 }
 

@@ -18,8 +18,8 @@ std::vector<port::Port*> pointers(const std::vector<std::unique_ptr<port::Port>>
 
 Node::Node(const Clock& clock, Layout layout, std::vector<std::unique_ptr<port::Port>> ports,
            std::vector<CorePools> pools, const NodeOptions& options)
-    : ports_{std::move(ports)}, pools_{std::move(pools)}, shared_{clock, std::move(layout), pointers(ports_),
-                                                                  options.ring_capacity, options.neighbours}
+    : ports_{std::move(ports)}, pools_{std::move(pools)},
+      shared_{clock, std::move(layout), pointers(ports_), options.ring_capacity, options.neighbours, options.core.flows}
 {
     for (std::size_t index = 0; index < shared_.layout.cores.size(); ++index) {
         events_.push_back(std::make_unique<telemetry::EventRing>(options.events));

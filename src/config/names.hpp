@@ -15,7 +15,7 @@ struct Support {
     bool forward = true;
 };
 inline constexpr Support everywhere{true, true};
-inline constexpr Support proxy_only{true, false};
+inline constexpr Support forward_only{false, true};
 inline constexpr Support nowhere{false, false};
 
 template <class Enum>
@@ -161,18 +161,18 @@ struct Names<Balance> {
     static constexpr std::array table{
         Name<Balance>{Balance::rr, "rr", "in turn; ignores weights"},
         Name<Balance>{Balance::wrr, "wrr", "in turn, by weight"},
-        Name<Balance>{Balance::lc, "lc", "fewest in progress", proxy_only},
-        Name<Balance>{Balance::wlc, "wlc", "fewest in progress per weight", proxy_only},
-        Name<Balance>{Balance::sh, "sh", "by client address", proxy_only},
-        Name<Balance>{Balance::dh, "dh", "by the address that the client used", proxy_only},
+        Name<Balance>{Balance::lc, "lc", "fewest in progress"},
+        Name<Balance>{Balance::wlc, "wlc", "fewest in progress per weight"},
+        Name<Balance>{Balance::sh, "sh", "by client address"},
+        Name<Balance>{Balance::dh, "dh", "by the address that the client used"},
         Name<Balance>{Balance::mh, "mh", "Maglev hash of the client: few move when a server does"},
-        Name<Balance>{Balance::sed, "sed", "shortest expected delay", proxy_only},
-        Name<Balance>{Balance::nq, "nq", "an idle server at once, else as sed", proxy_only},
-        Name<Balance>{Balance::fo, "fo", "the highest weight that is up", proxy_only},
-        Name<Balance>{Balance::ovf, "ovf", "the highest weight with fewer in progress than its weight", proxy_only},
-        Name<Balance>{Balance::lblc, "lblc", "locality, least connections", nowhere},
-        Name<Balance>{Balance::lblcr, "lblcr", "locality with replication", nowhere},
-        Name<Balance>{Balance::twos, "twos", "the less loaded of two random ones", proxy_only},
+        Name<Balance>{Balance::sed, "sed", "shortest expected delay"},
+        Name<Balance>{Balance::nq, "nq", "an idle server at once, else as sed"},
+        Name<Balance>{Balance::fo, "fo", "the highest weight that is up"},
+        Name<Balance>{Balance::ovf, "ovf", "the highest weight with fewer in progress than its weight"},
+        Name<Balance>{Balance::lblc, "lblc", "a destination keeps its server; else as wlc", forward_only},
+        Name<Balance>{Balance::lblcr, "lblcr", "a destination keeps a few servers; else as lblc", forward_only},
+        Name<Balance>{Balance::twos, "twos", "the less loaded of two random ones"},
     };
 };
 

@@ -96,6 +96,9 @@ struct Schema<Pool> {
         field("name", &Pool::name, "Its name; its identity over reloads.").required().is(Text::name),
         field("balance", &Pool::balance, "How a server is picked; the names are LVS's."),
         field("hash_key", &Pool::hash_key, "What `mh` and `sh` hash."),
+        field("hash_fallback", &Pool::hash_fallback,
+              "Of `mh` and `sh` in forwarding, as LVS's mh-fallback and sh-fallback: clients of a server that has "
+              "reached its limit go to another one. Without it they are refused until it has room."),
         field("servers", &Pool::servers, "The servers.").required(),
         field("timeouts", &Pool::timeouts, "How long servers may take."),
         field("retries", &Pool::retries, "Further attempts of a request, each on another server, where that is safe.")

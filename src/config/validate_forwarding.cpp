@@ -150,21 +150,6 @@ void check_reach(const Validation& check, const Service& service, const Pool& po
     }
 }
 
-void check_balance(const Validation& check, const Service& service, const Pool& pool)
-{
-    const Name<Balance>& name = name_of(*pool.balance);
-    if (name.support.forward || !name.support.proxy) {
-        return; // A word without any support is the pool's own error.
-    }
-    std::string known;
-    for (const Name<Balance>& item : Names<Balance>::table) {
-        known += item.support.forward ? (known.empty() ? "" : ", ") + std::string{item.name} : "";
-    }
-    check.report.error(pool.balance.where, tick(name.name) + " is not supported for forwarding by this build",
-                       "supported: " + known);
-    check.report.note(service.forward->pool.where, "service " + tick(service.name.value) + " forwards to this pool");
-}
-
 } // namespace
 
 void validate_forwarding(const Validation& check)
@@ -183,7 +168,6 @@ void validate_forwarding(const Validation& check)
             }
             continue;
         }
-        check_balance(check, service, *pool);
         if (check.clean("services", "pools")) {
             check_families(check, service, *pool);
             check_port_change(check, service, *pool);

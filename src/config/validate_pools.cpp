@@ -124,18 +124,31 @@ void check_health(const Validation& check, const Pool& pool)
 void check_balance(const Validation& check, const Pool& pool)
 {
     const Name<Balance>& name = name_of(*pool.balance);
-    if (!name.support.proxy && !name.support.forward) {
-        std::string known;
-        for (const Name<Balance>& item : Names<Balance>::table) {
-            known +=
-                item.support.proxy || item.support.forward ? (known.empty() ? "" : ", ") + std::string{item.name} : "";
-        }
-        check.report.error(pool.balance.where, tick(name.name) + " is not supported by this build",
-                           "supported: " + known);
-    }
     const bool hashes = *pool.balance == Balance::mh || *pool.balance == Balance::sh;
     if (pool.hash_key != HashKey::address && !hashes && check.clean("pools")) {
         check.report.warning(pool.where, "`hash_key` does nothing with " + tick(name.name), "it is for `mh` and `sh`");
+    }
+    if (pool.hash_fallback && !hashes && check.clean("pools")) {
+        check.report.warning(pool.where, "`hash_fallback` does nothing with " + tick(name.name),
+                             "it is for `mh` and `sh`");
+    }
+}
+
+/// What only forwarding has, in pools that a proxy uses.
+void check_proxied(const Validation& check, const Route& route)
+{
+    const Pool* const pool = find_pool(check.model, **route.pool);
+    if (pool == nullptr) {
+        return; // Said by the service.
+    }
+    const Name<Balance>& name = name_of(*pool->balance);
+    if (!name.support.proxy) {
+        std::string known;
+        for (const Name<Balance>& item : Names<Balance>::table) {
+            known += item.support.proxy ? (known.empty() ? "" : ", ") + std::string{item.name} : "";
+        }
+        check.report.error(pool->balance.where, tick(name.name) + " is for forwarding", "for a proxy: " + known);
+        check.report.note(route.pool->where, "this route proxies to the pool");
     }
 }
 
@@ -183,6 +196,16 @@ void validate_pools(const Validation& check)
         }
         if (!used.contains(pool.name.value) && !pool.name->empty() && check.clean("services", "vrrp")) {
             check.report.warning(pool.name.where, "nothing uses pool " + tick(pool.name.value));
+        }
+    }
+    for (const Service& service : check.model.services) {
+        if (!service.proxy) {
+            continue;
+        }
+        for (const Route& route : service.proxy->routes) {
+            if (route.pool) {
+                check_proxied(check, route);
+            }
         }
     }
 }

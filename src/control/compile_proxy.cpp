@@ -32,8 +32,8 @@ proxy::Balance balance_of(config::Balance balance) noexcept
         return proxy::Balance::ovf;
     case config::Balance::twos:
         return proxy::Balance::twos;
-    case config::Balance::lblc:  // Destination locality means nothing to a reverse proxy; config refuses both
-    case config::Balance::lblcr: // until layer 4 has them.
+    case config::Balance::lblc: // Destination locality means nothing to a reverse proxy: config refuses both there.
+    case config::Balance::lblcr:
     case config::Balance::wrr:
         break;
     }

@@ -7,28 +7,45 @@
 namespace sluice::control {
 namespace {
 
-l4::SchedulerOptions scheduler_of(const config::Pool& pool) noexcept
+l4::Balance l4_balance_of(config::Balance balance) noexcept
+{
+    switch (balance) {
+#define SLUICE_SAME_WORD(word)                                                                                         \
+    case config::Balance::word:                                                                                        \
+        return l4::Balance::word
+        SLUICE_SAME_WORD(rr);
+        SLUICE_SAME_WORD(wrr);
+        SLUICE_SAME_WORD(lc);
+        SLUICE_SAME_WORD(wlc);
+        SLUICE_SAME_WORD(sed);
+        SLUICE_SAME_WORD(nq);
+        SLUICE_SAME_WORD(fo);
+        SLUICE_SAME_WORD(ovf);
+        SLUICE_SAME_WORD(twos);
+        SLUICE_SAME_WORD(sh);
+        SLUICE_SAME_WORD(dh);
+        SLUICE_SAME_WORD(mh);
+        SLUICE_SAME_WORD(lblc);
+        SLUICE_SAME_WORD(lblcr);
+#undef SLUICE_SAME_WORD
+    }
+    return l4::Balance::wrr;
+}
+
+l4::SchedulerOptions scheduler_of(const config::Pool& pool, l4::PoolId id) noexcept
 {
     l4::SchedulerOptions options;
+    options.balance = l4_balance_of(*pool.balance);
     options.hash_port = pool.hash_key == config::HashKey::address_port;
-    switch (*pool.balance) {
-    case config::Balance::rr:
-        options.balance = l4::Balance::rr;
-        break;
-    case config::Balance::mh:
-        options.balance = l4::Balance::mh;
-        break;
-    default: // config refuses the others for layer 4
-        options.balance = l4::Balance::wrr;
-        break;
-    }
+    options.hash_fallback = pool.hash_fallback;
+    options.pool = id.value;
     return options;
 }
 
 bool same(const l4::Pool& pool, const l4::SchedulerOptions& options,
           const std::vector<l4::PoolServer>& servers) noexcept
 {
-    return pool.options.balance == options.balance && pool.options.hash_port == options.hash_port &&
+    return pool.options == options &&
            std::equal(pool.servers.begin(), pool.servers.end(), servers.begin(), servers.end(),
                       [](const l4::PoolServer& left, const l4::PoolServer& right) {
                           return left.id == right.id && left.weight == right.weight;
@@ -38,7 +55,7 @@ bool same(const l4::Pool& pool, const l4::SchedulerOptions& options,
 std::shared_ptr<const l4::Pool> pool_of(const config::Pool& pool, Registry& registry, const Snapshot* previous)
 {
     const l4::PoolId id{registry.pool_id(*pool.name)};
-    const l4::SchedulerOptions options = scheduler_of(pool);
+    const l4::SchedulerOptions options = scheduler_of(pool, id);
     std::vector<l4::PoolServer> servers;
     for (const config::Server& server : pool.servers) {
         const auto& record = registry.server(*pool.name, server.name, {server.address->address, server.address->port},

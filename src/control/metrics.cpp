@@ -99,7 +99,7 @@ void write_memory(PrometheusWriter& out, Operations& node)
 /// A server and what all cores together have done with it.
 struct ServerRow {
     const health::Server* server;
-    std::uint64_t flows_active = 0;
+    health::FlowCounts present;
     std::uint64_t flows = 0;
     std::uint64_t requests = 0;
     std::uint64_t failures = 0;
@@ -118,10 +118,9 @@ std::vector<ServerRow> server_rows(const Operations& node)
             if (record == nullptr) {
                 continue;
             }
-            ServerRow row{record};
+            ServerRow row{record, record->flows()};
             for (std::size_t core = 0; core < health::maximum_cores; ++core) {
                 const health::ServerCounters& one = record->counters(core);
-                row.flows_active += one.flows_active.get();
                 row.flows += one.flows_total.get();
                 row.requests += one.requests_total.get();
                 row.failures += one.failures_total.get();
@@ -151,8 +150,10 @@ void write_servers(PrometheusWriter& out, const Operations& node)
          });
     each("sluice_server_drained", "Whether an operator drains the server.", MetricType::gauge,
          [](const ServerRow& row) { return row.server->drained(); });
-    each("sluice_server_flows_active", "Flows and upstream connections that exist.", MetricType::gauge,
-         [](const ServerRow& row) { return row.flows_active; });
+    each("sluice_server_flows_active", "Flows that are established or UDP, and upstream connections.",
+         MetricType::gauge, [](const ServerRow& row) { return row.present.active; });
+    each("sluice_server_flows_inactive", "TCP flows that are opening or closing.", MetricType::gauge,
+         [](const ServerRow& row) { return row.present.inactive; });
     each("sluice_server_flows_total", "Flows and upstream connections that were opened.", MetricType::counter,
          [](const ServerRow& row) { return row.flows; });
     each("sluice_server_requests_total", "Requests that the proxy sent to the server.", MetricType::counter,

@@ -25,7 +25,7 @@ bool pool_failed(const Registry& registry, const config::Pool& pool)
     return std::none_of(pool.servers.begin(), pool.servers.end(), [&](const config::Server& server) {
         const health::Server* record = find_server(registry, pool, server);
         return server.weight > 0 && record != nullptr &&
-               (record->accepts_new() || (record->status() == health::Status::checking && !record->drained()));
+               (record->available() || (record->status() == health::Status::checking && !record->drained()));
     });
 }
 

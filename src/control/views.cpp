@@ -53,7 +53,6 @@ json::object counters_of(const health::Server& server)
     health::ServerCounters sum;
     for (std::size_t core = 0; core < health::maximum_cores; ++core) {
         const health::ServerCounters& one = server.counters(core);
-        sum.flows_active.add(one.flows_active.get());
         sum.flows_total.add(one.flows_total.get());
         sum.requests_total.add(one.requests_total.get());
         sum.failures_total.add(one.failures_total.get());
@@ -63,7 +62,9 @@ json::object counters_of(const health::Server& server)
         sum.bytes_out.add(one.bytes_out.get());
     }
     json::object item;
-    item["flows_active"] = sum.flows_active.get();
+    const health::FlowCounts flows = server.flows();
+    item["flows_active"] = flows.active;
+    item["flows_inactive"] = flows.inactive;
     item["flows_total"] = sum.flows_total.get();
     item["requests_total"] = sum.requests_total.get();
     item["failures_total"] = sum.failures_total.get();
@@ -234,6 +235,7 @@ json::object servers_view(Operations& node)
             item["weight"] = server.weight;
             item["status"] = word(record->status());
             item["accepts_new"] = server.weight > 0 && record->accepts_new();
+            item["full"] = record->full();
             const RecordedEvent* event =
                 node.events().last(telemetry::EventKind::health, *pool.name + "/" + record->name());
             item["since"] = event != nullptr ? json::value(rfc3339(event->time)) : json::value{};

@@ -199,10 +199,14 @@ std::string servers_text(const json::object& answer)
 {
     const std::string now = text(answer, "time");
     return format_table(
-        {"POOL", "SERVER", "ADDRESS", "WEIGHT", "STATUS", "SINCE", "ACTIVE", "TOTAL", "REQUESTS", "FAILURES", "WHY"},
+        {"POOL", "SERVER", "ADDRESS", "WEIGHT", "STATUS", "SINCE", "ACTIVE", "INACTIVE", "TOTAL", "REQUESTS",
+         "FAILURES", "WHY"},
         rows_of(answer, "servers", [&](const json::object& item) {
             std::string why = text(item, "reason");
             std::string status = cell(item, "status");
+            if (at(item, "full").is_bool() && at(item, "full").as_bool()) {
+                status += ",full";
+            }
             if (const json::value& drain = at(item, "drain"); drain.is_object()) {
                 const json::object& drained = drain.as_object();
                 status += ",drained";
@@ -219,6 +223,7 @@ std::string servers_text(const json::object& answer)
                        status,
                        short_time(text(item, "since"), now),
                        cell(item, "flows_active"),
+                       cell(item, "flows_inactive"),
                        cell(item, "flows_total"),
                        cell(item, "requests_total"),
                        cell(item, "failures_total"),

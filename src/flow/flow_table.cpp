@@ -50,7 +50,7 @@ std::size_t FlowTable::bucket_count(std::uint32_t capacity) noexcept
 std::size_t FlowTable::memory_for(std::uint32_t capacity) noexcept
 {
     return bucket_count(capacity) * sizeof(Bucket) + rounded(capacity * sizeof(Flow)) +
-           rounded(capacity * sizeof(std::uint32_t));
+           2 * rounded(capacity * sizeof(std::uint32_t));
 }
 
 FlowTable::FlowTable(std::uint32_t capacity, const HashKey& key)
@@ -58,7 +58,8 @@ FlowTable::FlowTable(std::uint32_t capacity, const HashKey& key)
       steps_{buckets_count_ / (maximum_distance + 1)}, key_{key}, buckets_{static_cast<Bucket*>(
                                                                       allocate(buckets_count_ * sizeof(Bucket)))},
       records_{static_cast<Flow*>(allocate(capacity_ * sizeof(Flow)))}, checks_{static_cast<std::uint32_t*>(allocate(
-                                                                            capacity_ * sizeof(std::uint32_t)))}
+                                                                            capacity_ * sizeof(std::uint32_t)))},
+      notes_{static_cast<std::uint32_t*>(allocate(capacity_ * sizeof(std::uint32_t)))}
 {
     for (std::uint32_t record = capacity_; record-- > 0;) {
         new (&records_[record]) Flow{};
@@ -213,6 +214,7 @@ Flow* FlowTable::insert(const Flow& flow, TimePoint now, Duration lifetime) noex
     entry = flow;
     entry.deadline = deadline_of(now, lifetime);
     checks_[record] = entry.deadline;
+    notes_[record] = 0;
     const std::uint64_t forward = hash(flow.towards_service());
     if (link(forward, record * 2)) {
         if (flow.one_way != 0 || link(hash(flow.from_server()), record * 2 + 1)) {

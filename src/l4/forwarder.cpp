@@ -66,6 +66,10 @@ Forwarder::Forwarder(const ForwarderOptions& options, const ServerRegistry& serv
     : options_{options}, servers_{servers}, addresses_{addresses}, next_hops_{next_hops}, table_{options.flows,
                                                                                                  options.secret},
       fragments_{std::make_unique<FragmentMap>(options.secret, options.index, options.forwarders)},
+      own_affinities_{options.affinities == nullptr ? std::make_unique<AffinityTable>(options.flows / 8, options.secret)
+                                                    : nullptr},
+      affinities_{options.affinities != nullptr ? options.affinities : own_affinities_.get()},
+      loads_{servers.capacity(), options.core, options.forwarders},
       cursors_(cursor_count), resets_{options.resets_per_second}
 {
     table_.observe(this);
@@ -251,6 +255,11 @@ void Forwarder::track(flow::Flow& flow, bool from_server, std::uint8_t tcp_flags
             flow.one_way != 0 ? next_state_by_client(state, tcp_flags) : next_state(state, from_server, tcp_flags);
         if (next != state) {
             flow.state = static_cast<std::uint8_t>(next) & 0xfU;
+            if (is_active(next) != is_active(state)) {
+                if (health::Server* const server = servers_.find(ServerId{flow.server_id}).server; server != nullptr) {
+                    server->counters(options_.core).flows.turn(is_active(next));
+                }
+            }
             table_.expire_in(flow, now, lifetime(next, timeouts));
             return;
         }
@@ -395,10 +404,9 @@ Verdict Forwarder::refuse(packet::Packet& packet, wire::ParsedPacket& parsed, Dr
 }
 
 Verdict Forwarder::no_server(packet::Packet& packet, wire::ParsedPacket& parsed, const Forwarding& forwarding,
-                             TimePoint now) noexcept
+                             DropReason reason, TimePoint now) noexcept
 {
-    return forwarding.no_server == NoServer::reject ? refuse(packet, parsed, DropReason::no_server, now)
-                                                    : Verdict::dropped(DropReason::no_server);
+    return forwarding.no_server == NoServer::reject ? refuse(packet, parsed, reason, now) : Verdict::dropped(reason);
 }
 
 } // namespace sluice::l4

@@ -62,7 +62,7 @@ Forwarder::FlowOrVerdict Forwarder::open(packet::Packet& packet, wire::ParsedPac
     }
     const Pool* const pool = services_->pool(service.forwarding->pool);
     if (pool == nullptr) {
-        return no_server(packet, parsed, *service.forwarding, now);
+        return no_server(packet, parsed, *service.forwarding, DropReason::no_server, now);
     }
     // A connection that this node has not seen open: where hashing leads every packet of a client to the same server,
     // it can be taken up (after a takeover, for one); elsewhere the guess would be wrong.
@@ -78,17 +78,25 @@ Forwarder::FlowOrVerdict Forwarder::open(packet::Packet& packet, wire::ParsedPac
 Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::ParsedPacket& parsed, const Service& service,
                                              const Placement& placement, TimePoint now) noexcept
 {
-    constexpr std::uint16_t attempts = 8;
     const Forwarding& forwarding = *service.forwarding;
     const Pool& pool = *services_->pool(forwarding.pool);
     Cursor& cursor = cursors_[pool.id.value % cursor_count];
-    PickRequest request{parsed.source, parsed.source_port, options_.index, options_.forwarders, 0};
+    PickRequest request;
+    request.client = parsed.source;
+    request.client_port = parsed.source_port;
+    request.destination = parsed.destination;
+    request.forwarder = options_.index;
+    request.forwarders = options_.forwarders;
+    request.now = now;
+    request.loads = &loads_;
+    request.affinities = affinities_;
     DropReason problem = DropReason::no_server;
-    for (; request.attempt < attempts; ++request.attempt) {
+    for (; request.attempt < PickRequest::maximum_attempts; ++request.attempt) {
         const auto picked = pool.scheduler->pick(pool.servers, request, cursor);
         if (!picked) {
-            return no_server(packet, parsed, forwarding, now);
+            break;
         }
+        request.tried[request.attempt] = static_cast<std::uint16_t>(*picked);
         const PoolServer& server = pool.servers[*picked];
         const wire::Endpoint& address = server.record->address();
         if (address.address.is_v4() != parsed.is_v4()) {
@@ -108,21 +116,34 @@ Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::Parse
             problem = *refused;
             continue;
         }
-        TcpState state = TcpState::none;
-        if (flow.protocol == wire::protocol::tcp) {
-            state = opens_connection(parsed.tcp_flags) ? TcpState::syn_sent : TcpState::established;
-        }
-        flow.state = static_cast<std::uint8_t>(state) & 0xfU;
-        flow::Flow* const added = table_.insert(flow, now, lifetime(state, forwarding.timeouts));
-        if (added == nullptr) {
-            return Verdict::dropped(DropReason::flow_table_full);
-        }
-        health::ServerCounters& counters = server.record->counters(options_.core);
-        counters.flows_active.add();
-        counters.flows_total.add();
-        return added;
+        return begin(flow, *server.record, parsed, forwarding, now);
     }
-    return problem == DropReason::no_server ? no_server(packet, parsed, forwarding, now) : Verdict::dropped(problem);
+    if (problem != DropReason::no_server) {
+        return Verdict::dropped(problem);
+    }
+    const bool any_full = std::any_of(pool.servers.begin(), pool.servers.end(), [](const PoolServer& server) {
+        return server.takes_part() && server.record->full();
+    });
+    return no_server(packet, parsed, forwarding, any_full ? DropReason::server_limit : DropReason::no_server, now);
+}
+
+Forwarder::FlowOrVerdict Forwarder::begin(flow::Flow& flow, health::Server& server, const wire::ParsedPacket& parsed,
+                                          const Forwarding& forwarding, TimePoint now) noexcept
+{
+    TcpState state = TcpState::none;
+    if (flow.protocol == wire::protocol::tcp) {
+        state = opens_connection(parsed.tcp_flags) ? TcpState::syn_sent : TcpState::established;
+    }
+    flow.state = static_cast<std::uint8_t>(state) & 0xfU;
+    flow::Flow* const added = table_.insert(flow, now, lifetime(state, forwarding.timeouts));
+    if (added == nullptr) {
+        return Verdict::dropped(DropReason::flow_table_full);
+    }
+    health::ServerCounters& counters = server.counters(options_.core);
+    counters.flows.begin(is_active(state));
+    counters.flows_total.add();
+    server.flow_began();
+    return added;
 }
 
 std::optional<DropReason> Forwarder::choose_server_side(flow::Flow& flow, const Forwarding& forwarding,
@@ -195,7 +216,8 @@ bool Forwarder::choose_source(flow::Flow& flow, const Forwarding& forwarding, fl
 void Forwarder::flow_removed(const flow::Flow& flow, TimePoint) noexcept
 {
     if (health::Server* const server = servers_.find(ServerId{flow.server_id}).server; server != nullptr) {
-        server->counters(options_.core).flows_active.subtract();
+        server->counters(options_.core).flows.end(is_active(static_cast<TcpState>(flow.state)));
+        server->flow_ended();
     }
 }
 

@@ -5,15 +5,7 @@
 namespace sluice::l4 {
 namespace {
 
-bool unused(const health::Server& server) noexcept
-{
-    for (std::size_t core = 0; core < health::maximum_cores; ++core) {
-        if (server.counters(core).flows_active.get() != 0) {
-            return false;
-        }
-    }
-    return true;
-}
+bool unused(const health::Server& server) noexcept { return server.flows().all() == 0; }
 
 } // namespace
 

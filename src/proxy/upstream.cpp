@@ -48,14 +48,14 @@ UpstreamConnection::UpstreamConnection(UpstreamConnections& owner, ServerConnect
 {
     ++server_.connections;
     health::ServerCounters& counters = server_.identity->counters(owner_.core());
-    counters.flows_active.add();
+    counters.flows.begin(true);
     counters.flows_total.add();
 }
 
 UpstreamConnection::~UpstreamConnection()
 {
     --server_.connections;
-    server_.identity->counters(owner_.core()).flows_active.subtract();
+    server_.identity->counters(owner_.core()).flows.end(true);
 }
 
 void UpstreamConnection::input_changed() noexcept

@@ -122,7 +122,7 @@ KEYS = {
 ITEM_KEYS = {
     "services": "name kind method tls listen pools pools_ready",
     "pools": "name balance checked servers accepting up down drained services",
-    "servers": "pool server address weight status accepts_new since reason drain flows_active flows_total requests_total failures_total"
+    "servers": "pool server address weight status accepts_new full since reason drain flows_active flows_inactive flows_total requests_total failures_total"
                " packets_in_total packets_out_total bytes_in_total bytes_out_total",
     "vrrp": "name group state reason since_seconds port vrid priority configured_priority advert_interval_seconds addresses peer peer_priority"
             " became_active_total became_backup_total adverts_sent_total adverts_received_total priority_zero_sent_total"

@@ -76,6 +76,7 @@ struct Pool {
     Located<std::string> name;
     Located<Balance> balance{Balance::wrr, {}};
     HashKey hash_key = HashKey::address;
+    bool hash_fallback = false; ///< Of sh and mh: clients of a server that is full go to others.
     std::vector<Server> servers;
     PoolTimeouts timeouts;
     std::uint32_t retries = 1;         ///< Further attempts of a request after the first.

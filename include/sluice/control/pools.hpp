@@ -13,7 +13,8 @@ namespace sluice::control {
                                                 const config::Server& server);
 /// How many servers of the pool may take something new.
 [[nodiscard]] std::size_t accepting(const Registry& registry, const config::Pool& pool);
-/// No server of the pool may take anything new, and none is still to be judged: what tracks it sees it as failed.
+/// No server of the pool is there for anything new, and none is still to be judged: what tracks it sees it as failed.
+/// Servers that are full are there.
 [[nodiscard]] bool pool_failed(const Registry& registry, const config::Pool& pool);
 
 } // namespace sluice::control

@@ -2,10 +2,11 @@
 // is laid out at the start and nothing is allocated later. Everything here belongs to the core that owns the table,
 // except memory_for().
 //
-//   index                                   records                      checks
+//   index                                   records                      checks, notes
 //   ┌──────────────────────────────┐        ┌───────────────────┐        ┌─────────┐
-//   │ 10 tags │ 10 references │ past│ ──────►│ Flow, 96 bytes    │        │ tick    │  read in order by sweep();
-//   └──────────────────────────────┘        └───────────────────┘        └─────────┘  not touched by packets
+//   │ 10 tags │ 10 references │ past│ ──────►│ Flow, 96 bytes    │        │ 2 words │  checks are read in order by
+//   sweep(); └──────────────────────────────┘        └───────────────────┘        └─────────┘  neither is touched by
+//   packets
 //
 // The index is open addressing over buckets of one cache line. Keys are hashed with a secret, so nobody outside can
 // choose collisions. A key whose bucket is full goes on by a step of its own (double hashing: full buckets do not grow
@@ -123,6 +124,9 @@ public:
         return end == capacity_ ? 0 : end;
     }
 
+    /// A word beside the record for whoever forwards, which packets do not fetch. 0 in a new flow.
+    [[nodiscard]] std::uint32_t& note(const Flow& flow) noexcept { return notes_[&flow - records_.get()]; }
+
     [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
     [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
     /// How long a flow has left.
@@ -184,7 +188,8 @@ private:
     std::unique_ptr<Bucket[], Free> buckets_;
     std::unique_ptr<Flow[], Free> records_;
     std::unique_ptr<std::uint32_t[], Free> checks_; ///< When sweep() looks at the record; `nobody` when it is free
-    std::uint32_t free_ = nobody;                   ///< Linked through Flow::service_id
+    std::unique_ptr<std::uint32_t[], Free> notes_;
+    std::uint32_t free_ = nobody; ///< Linked through Flow::service_id
     std::uint32_t size_ = 0;
     std::uint32_t hand_ = 0; ///< Where sweep() goes on
     TimePoint swept_{};

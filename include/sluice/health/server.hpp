@@ -15,9 +15,44 @@ namespace sluice::health {
 
 inline constexpr std::size_t maximum_cores = 16;
 
+/// Flows as LVS counts them: TCP in the state established and all of UDP are active, TCP that opens, closes or was
+/// reset is not.
+struct FlowCounts {
+    std::uint32_t active = 0;
+    std::uint32_t inactive = 0;
+
+    [[nodiscard]] std::uint32_t all() const noexcept { return active + inactive; }
+    FlowCounts& operator+=(const FlowCounts& other) noexcept
+    {
+        active += other.active;
+        inactive += other.inactive;
+        return *this;
+    }
+    bool operator==(const FlowCounts&) const = default;
+};
+
+/// Both in one word with one writer, so that nobody misses a flow that is just changing from one to the other.
+class FlowGauge {
+public:
+    void begin(bool active) noexcept { word_.add(one(active)); }
+    void end(bool active) noexcept { word_.subtract(one(active)); }
+    /// From the other one to this.
+    void turn(bool active) noexcept { word_.add(one(active) - one(!active)); }
+    [[nodiscard]] FlowCounts get() const noexcept
+    {
+        const std::uint64_t word = word_.get();
+        return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32U)};
+    }
+
+private:
+    [[nodiscard]] static std::uint64_t one(bool active) noexcept { return active ? 1 : std::uint64_t{1} << 32U; }
+
+    telemetry::Cell word_;
+};
+
 /// What one core has done with one server. Written by that core.
 struct alignas(64) ServerCounters {
-    telemetry::Cell flows_active; ///< Layer 4 flows, or upstream connections of the proxy
+    FlowGauge flows; ///< Layer 4 flows, and upstream connections of the proxy, which are active
     telemetry::Cell flows_total;
     telemetry::Cell requests_total; ///< Proxy only
     telemetry::Cell failures_total; ///< Connects refused or timed out, nonsense answers
@@ -26,6 +61,7 @@ struct alignas(64) ServerCounters {
     telemetry::Cell bytes_in;
     telemetry::Cell bytes_out;
 };
+static_assert(sizeof(ServerCounters) == 64);
 
 enum class Status : std::uint8_t { unchecked, checking, up, down };
 
@@ -47,8 +83,16 @@ public:
     /// verdict.
     [[nodiscard]] bool accepts_new() const noexcept
     {
-        return (state_.load(std::memory_order_relaxed) & refuses_new) == 0;
+        return (state_.load(std::memory_order_relaxed) & (unavailable | full_bit)) == 0;
     }
+    /// The same but for its limit: neither unhealthy nor drained. What tables are built over, and what a client that is
+    /// bound to the server needs.
+    [[nodiscard]] bool available() const noexcept
+    {
+        return (state_.load(std::memory_order_relaxed) & unavailable) == 0;
+    }
+    /// Layer 4 has reached its upper limit of flows and has not fallen below the lower one yet.
+    [[nodiscard]] bool full() const noexcept { return (state_.load(std::memory_order_relaxed) & full_bit) != 0; }
     [[nodiscard]] Status status() const noexcept
     {
         return static_cast<Status>(state_.load(std::memory_order_relaxed) & status_mask);
@@ -77,6 +121,25 @@ public:
         }
     }
 
+    /// Control. No new layer 4 flow from `upper` flows on until there are fewer than `lower`, LVS's thresholds; 0: no
+    /// limit. `lower` is 1 up to `upper`.
+    void set_limits(std::uint32_t upper, std::uint32_t lower) noexcept;
+    /// A core, after it has counted a flow that began or one that ended. Without limits: one load.
+    void flow_began() noexcept
+    {
+        if (limits_.load(std::memory_order_relaxed) != 0) {
+            fill();
+        }
+    }
+    void flow_ended() noexcept
+    {
+        if (limits_.load(std::memory_order_relaxed) != 0) {
+            vacate();
+        }
+    }
+    /// Of all cores, each as of now.
+    [[nodiscard]] FlowCounts flows() const noexcept;
+
     [[nodiscard]] ServerCounters& counters(std::size_t core) noexcept { return counters_[core]; }
     [[nodiscard]] const ServerCounters& counters(std::size_t core) const noexcept { return counters_[core]; }
 
@@ -84,13 +147,18 @@ private:
     static constexpr std::uint32_t status_mask = 0x3;
     static constexpr std::uint32_t unhealthy_bit = 0x4;
     static constexpr std::uint32_t drained_bit = 0x8;
-    static constexpr std::uint32_t refuses_new = unhealthy_bit | drained_bit;
+    static constexpr std::uint32_t full_bit = 0x10;
+    static constexpr std::uint32_t unavailable = unhealthy_bit | drained_bit;
+
+    void fill() noexcept;
+    void vacate() noexcept;
 
     std::string pool_;
     std::set<std::string> names_;
     std::atomic<const std::string*> name_{nullptr};
     wire::Endpoint address_;
     std::atomic<std::uint32_t> state_{0};
+    std::atomic<std::uint64_t> limits_{0}; ///< upper << 32 | lower
     std::array<ServerCounters, maximum_cores> counters_{};
 };
 

@@ -11,6 +11,7 @@
 #include <sluice/flow/flow_table.hpp>
 #include <sluice/l4/next_hops.hpp>
 #include <sluice/l4/owner.hpp>
+#include <sluice/l4/server_loads.hpp>
 #include <sluice/l4/server_registry.hpp>
 #include <sluice/l4/service_table.hpp>
 #include <sluice/l4/tcp_state.hpp>
@@ -35,6 +36,7 @@ struct ForwarderOptions {
     HashKey secret;                         ///< Of this process
     flow::ShardMap shards;                  ///< Of forwarders
     std::uint32_t resets_per_second = 1000; ///< RSTs for closed ports and unknown flows
+    AffinityTable* affinities = nullptr;    ///< Of all forwarders; nullptr: one of its own
 };
 
 /// The first pass over a burst: what the second pass needs to know of one packet.
@@ -104,7 +106,7 @@ private:
     [[nodiscard]] Verdict refuse(packet::Packet& packet, wire::ParsedPacket& parsed, telemetry::DropReason reason,
                                  TimePoint now) noexcept;
     [[nodiscard]] Verdict no_server(packet::Packet& packet, wire::ParsedPacket& parsed, const Forwarding& forwarding,
-                                    TimePoint now) noexcept;
+                                    telemetry::DropReason reason, TimePoint now) noexcept;
 
     // new_flow.cpp
     /// May a known flow go on, must it be scheduled anew, or its client be told to start again?
@@ -117,6 +119,9 @@ private:
     /// Fills in how the flow looks on its server's side, by the method; says why it cannot be.
     [[nodiscard]] std::optional<telemetry::DropReason>
     choose_server_side(flow::Flow& flow, const Forwarding& forwarding, flow::Shard shard, TimePoint now) noexcept;
+    /// Adds a flow whose addresses and ports are chosen, and counts it.
+    [[nodiscard]] FlowOrVerdict begin(flow::Flow& flow, health::Server& server, const wire::ParsedPacket& parsed,
+                                      const Forwarding& forwarding, TimePoint now) noexcept;
     /// Picks local address and port of a full-NAT flow; false when none of its shard is free.
     [[nodiscard]] bool choose_source(flow::Flow& flow, const Forwarding& forwarding, flow::Shard shard,
                                      TimePoint now) noexcept;
@@ -131,6 +136,9 @@ private:
     const ServiceTable* services_ = nullptr; ///< Of this turn
     flow::FlowTable table_;
     std::unique_ptr<FragmentMap> fragments_;
+    std::unique_ptr<AffinityTable> own_affinities_; ///< When nobody gave us one
+    AffinityTable* affinities_;
+    ServerLoads loads_;
     static constexpr std::size_t cursor_count = 65536;
     std::vector<Cursor> cursors_;    ///< By PoolId modulo cursor_count: sharing one does no harm
     std::uint32_t refresh_left_ = 0; ///< Flows whose next hops are still to be forgotten

@@ -34,13 +34,17 @@ public:
 
     // ---- Any core ----
 
+    [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+    /// Less than capacity(); unique among the ids that are valid at one time.
+    [[nodiscard]] static std::size_t place(ServerId id) noexcept { return id.value >> generation_bits; }
+
     struct Entry {
         health::Server* server = nullptr; ///< Valid within this turn; nullptr when the id is not valid any more
         bool listed = false;              ///< The configuration still has it
     };
     [[nodiscard]] Entry find(ServerId id) const noexcept
     {
-        const std::uint32_t index = id.value >> generation_bits;
+        const std::size_t index = place(id);
         if (index >= capacity_) {
             return {};
         }

@@ -39,6 +39,12 @@ enum class TcpState : std::uint8_t {
     return is_over(state) || state == TcpState::fin_from_client;
 }
 
+/// Does LVS count a flow in this state among the active ones? Others have nothing to carry yet, or not any more.
+[[nodiscard]] constexpr bool is_active(TcpState state) noexcept
+{
+    return state == TcpState::none || state == TcpState::established;
+}
+
 /// How long a flow in this state is kept without a packet. `none` is UDP.
 [[nodiscard]] Duration lifetime(TcpState state, const FlowTimeouts& timeouts) noexcept;
 

@@ -134,13 +134,13 @@ TEST_P(EveryMethod, packets_and_flows_are_counted_at_the_server)
     static_cast<void>(world.send(frame(endpoint(c.server), local, "12345678", flag::syn | flag::ack, 64)));
     const health::ServerCounters& counters = world.servers[0].record->counters(0);
     EXPECT_EQ(counters.flows_total.get(), 1U);
-    EXPECT_EQ(counters.flows_active.get(), 1U);
+    EXPECT_EQ(counters.flows.get().all(), 1U);
     EXPECT_EQ(counters.packets_in.get(), 1U);
     EXPECT_EQ(counters.packets_out.get(), 1U);
     EXPECT_EQ(counters.bytes_out.get(), counters.bytes_in.get() + 8);
     world.advance(std::chrono::seconds{1000});
     world.advance(std::chrono::seconds{2});
-    EXPECT_EQ(counters.flows_active.get(), 0U);
+    EXPECT_EQ(counters.flows.get().all(), 0U);
     EXPECT_EQ(world.forwarder->flows().size(), 0U);
 }
 

@@ -226,12 +226,12 @@ TEST_P(DirectRouting, flows_are_counted_at_the_server_until_their_time_is_over)
 {
     static_cast<void>(open());
     const health::ServerCounters& counters = world.servers[0].record->counters(0);
-    EXPECT_EQ(counters.flows_active.get(), 1U);
+    EXPECT_EQ(counters.flows.get().all(), 1U);
     EXPECT_EQ(counters.packets_in.get(), 1U);
     EXPECT_EQ(counters.packets_out.get(), 0U);
     world.advance(seconds{1000});
     world.advance(seconds{2});
-    EXPECT_EQ(counters.flows_active.get(), 0U);
+    EXPECT_EQ(counters.flows.get().all(), 0U);
     EXPECT_EQ(world.forwarder->flows().size(), 0U);
 }
 

@@ -78,11 +78,11 @@ TEST_F(Reload, that_removes_a_server_moves_its_udp_flows_alone)
     EXPECT_EQ(two.verdict.action, Action::transmit);
     EXPECT_NE(one.parsed.destination, two.parsed.destination);
     EXPECT_TRUE(world.registry.reclaim().empty());
-    EXPECT_EQ(removed.record->counters(0).flows_active.get(), 1U);
+    EXPECT_EQ(removed.record->counters(0).flows.get().all(), 1U);
 
     world.advance(std::chrono::seconds{1000});
     world.advance(std::chrono::seconds{2});
-    EXPECT_EQ(removed.record->counters(0).flows_active.get(), 0U);
+    EXPECT_EQ(removed.record->counters(0).flows.get().all(), 0U);
     EXPECT_EQ(world.registry.reclaim().size(), 1U);
     EXPECT_EQ(world.registry.find(removed.id).server, nullptr);
 }

@@ -241,17 +241,16 @@ vrrp:
          "2:76: warning: packets of 1500 bytes do not fit through this tunnel: 24 bytes are added, and port `front` "
          "has an MTU of 1500 [an MTU of 1524 on the way to the servers, or a smaller one at the clients]\n"
          "1:9: note: the port\n"},
-        {"balance_without_implementation",
+        {"balance_of_forwarding_on_a_proxy",
          one_port + "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {routes: [{pool: p}]}}]\npools: [{name: p, "
                     "servers: [{address: 192.0.2.20}], balance: lblcr}]\n",
-         "3:62: error: `lblcr` is not supported by this build [supported: rr, wrr, lc, wlc, sh, dh, mh, sed, nq, fo, "
-         "ovf, twos]\n"},
-        {"balance_without_implementation_for_forwarding",
+         "3:62: error: `lblcr` is for forwarding [for a proxy: rr, wrr, lc, wlc, sh, dh, mh, sed, nq, fo, ovf, twos]\n"
+         "2:73: note: this route proxies to the pool\n"},
+        {"balance_of_lvs_on_a_forwarding_service",
          one_port + "services: [{name: s, listen: 192.0.2.11:53/udp, forward: {pool: p}}]\npools: [{name: p, balance: "
-                    "wlc, servers: [{address: 192.0.2.20}]}]\n",
-         "3:28: error: `wlc` is not supported for forwarding by this build [supported: rr, wrr, mh]\n"
-         "2:65: note: service `s` forwards to this pool\n"},
-        {"balance_for_proxies_only_on_a_proxy",
+                    "lblcr, servers: [{address: 192.0.2.20}]}]\n",
+         ""},
+        {"balance_by_load_on_a_proxy",
          one_port + "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {routes: [{pool: p}]}}]\npools: [{name: p, "
                     "servers: [{address: 192.0.2.20}], balance: wlc}]\n",
          ""},
@@ -387,6 +386,10 @@ pools: [{name: p, servers: [{address: "[2001:db8::20]:80"}]}]
          one_port + "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {routes: [{pool: p}]}}]\npools: [{name: p, "
                     "servers: [{address: 192.0.2.20:80}], health: {interval: 1s}}]\n",
          "3:64: error: one of http, https, tcp, icmp, udp is missing here\n"},
+        {"hash_fallback_without_a_hash",
+         one_port + "services: [{name: s, listen: 192.0.2.11:53/udp, forward: {pool: p}}]\npools: [{name: p, servers: "
+                    "[{address: 192.0.2.20}], hash_fallback: true}]\n",
+         "3:9: warning: `hash_fallback` does nothing with `wrr` [it is for `mh` and `sh`]\n"},
         {"hash_key_without_a_hash",
          one_port + "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {routes: [{pool: p}]}}]\npools: [{name: p, "
                     "servers: [{address: 192.0.2.20}], hash_key: address_port}]\n",

@@ -109,7 +109,7 @@ TEST(WeightedRoundRobin, heavy_server_that_fails_hides_nobody)
 
 TEST(AnyScheduler, without_a_server_picks_nobody_and_recovers_without_a_rebuild)
 {
-    for (const Balance balance : {Balance::rr, Balance::wrr, Balance::mh}) {
+    for (const Balance balance : {Balance::rr, Balance::wrr, Balance::sh, Balance::dh, Balance::mh, Balance::twos}) {
         const auto servers = pool({1, 2});
         servers[0].record->set_status(health::Status::down);
         servers[1].record->set_status(health::Status::checking);
@@ -194,6 +194,121 @@ TEST(MaglevHashing, further_attempts_lead_elsewhere)
         ++hits[*scheduler->pick(servers, request, cursor)];
     }
     EXPECT_EQ(hits.size(), 4U);
+}
+
+/// How often each server is picked by clients (or destinations) 1 up to `count`.
+std::vector<double> hits(const Scheduler& scheduler, const std::vector<PoolServer>& servers, std::uint32_t count,
+                         bool by_destination = false)
+{
+    std::vector<double> result(servers.size());
+    Cursor cursor;
+    for (std::uint32_t number = 1; number <= count; ++number) {
+        PickRequest request{wire::IpAddress::v4(by_destination ? 1 : number)};
+        request.destination = wire::IpAddress::v4(by_destination ? number : 1);
+        ++result[*scheduler.pick(servers, request, cursor)];
+    }
+    return result;
+}
+
+TEST(SourceHashing, shares_are_the_weights)
+{
+    const auto servers = pool({4, 3, 2, 0});
+    const auto shares = hits(*make_scheduler({Balance::sh}, servers), servers, 90'000);
+    EXPECT_NEAR(shares[0], 40'000, 400);
+    EXPECT_NEAR(shares[1], 30'000, 300);
+    EXPECT_NEAR(shares[2], 20'000, 200);
+    EXPECT_EQ(shares[3], 0);
+}
+
+TEST(SourceHashing, client_keeps_its_server_in_any_order_of_the_configuration_and_at_any_destination)
+{
+    auto servers = pool({1, 2, 3, 1, 1});
+    const auto before = assignment(*make_scheduler({Balance::sh}, servers), servers);
+    std::reverse(servers.begin(), servers.end());
+    EXPECT_EQ(assignment(*make_scheduler({Balance::sh}, servers), servers), before);
+    PickRequest request{wire::IpAddress::v4(7)};
+    const auto scheduler = make_scheduler({Balance::sh}, servers);
+    Cursor cursor;
+    const auto first = scheduler->pick(servers, request, cursor);
+    request.client_port = 99;
+    request.destination = wire::IpAddress::v4(99);
+    request.forwarder = 2;
+    request.forwarders = 3;
+    EXPECT_EQ(scheduler->pick(servers, request, cursor), first);
+    EXPECT_TRUE(scheduler->consistent());
+}
+
+TEST(DestinationHashing, what_is_asked_for_decides_whoever_asks_and_whatever_the_weights)
+{
+    const auto servers = pool({50, 1, 1, 1});
+    const auto scheduler = make_scheduler({Balance::dh}, servers);
+    const auto by_client = hits(*scheduler, servers, 100);
+    EXPECT_EQ(*std::max_element(by_client.begin(), by_client.end()), 100);
+    for (const double share : hits(*scheduler, servers, 40'000, true)) {
+        EXPECT_NEAR(share, 10'000, 300);
+    }
+}
+
+TEST(HashFallback, clients_of_a_full_server_wait_for_it_or_go_elsewhere)
+{
+    for (const Balance balance : {Balance::sh, Balance::mh}) {
+        const auto servers = pool({1, 1, 1});
+        const auto waiting = make_scheduler({balance}, servers);
+        SchedulerOptions options{balance};
+        options.hash_fallback = true;
+        const auto moving = make_scheduler(options, servers);
+        const auto before = assignment(*waiting, servers);
+        servers[0].record->set_limits(1, 1);
+        servers[0].record->counters(0).flows.begin(true);
+        servers[0].record->flow_began();
+        Cursor cursor;
+        for (const auto& [client, server] : before) {
+            PickRequest request{wire::IpAddress::v4(0xcb000000U + client)};
+            request.client_port = static_cast<std::uint16_t>(client * 7);
+            const auto waits = waiting->pick(servers, request, cursor);
+            const auto moves = moving->pick(servers, request, cursor);
+            if (server == servers[0].record->address().address) {
+                EXPECT_FALSE(waits);
+                EXPECT_NE(*moves, 0U);
+            } else {
+                EXPECT_EQ(servers[*waits].record->address().address, server);
+                EXPECT_EQ(moves, waits);
+            }
+        }
+    }
+}
+
+TEST(AnyScheduler, tables_are_built_over_full_servers_as_well)
+{
+    // A server that fills up and empties again must not move anybody's clients.
+    const auto servers = pool({1, 1, 1});
+    const auto before = assignment(*make_scheduler({Balance::mh}, servers), servers);
+    servers[0].record->set_limits(1, 1);
+    servers[0].record->counters(0).flows.begin(true);
+    servers[0].record->flow_began();
+    const auto rebuilt = make_scheduler({Balance::mh}, servers);
+    servers[0].record->set_limits(0, 0);
+    EXPECT_EQ(assignment(*rebuilt, servers), before);
+}
+
+TEST(WeightedRoundRobin, shares_of_four_forwarders_are_the_weights_within_one_percent)
+{
+    const auto servers = pool({7, 5, 3, 1});
+    const auto scheduler = make_scheduler({Balance::wrr}, servers);
+    std::vector<double> shares(servers.size());
+    for (std::uint16_t forwarder = 0; forwarder < 4; ++forwarder) {
+        PickRequest request{wire::IpAddress::v4(1)};
+        request.forwarder = forwarder;
+        request.forwarders = 4;
+        Cursor cursor;
+        for (int flow = 0; flow < 1003; ++flow) {
+            ++shares[*scheduler->pick(servers, request, cursor)];
+        }
+    }
+    for (std::size_t server = 0; server < servers.size(); ++server) {
+        const double fair = 4012.0 * servers[server].weight / 16;
+        EXPECT_NEAR(shares[server], fair, fair * 0.01);
+    }
 }
 
 } // namespace

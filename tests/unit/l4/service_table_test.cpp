@@ -125,14 +125,14 @@ TEST(ServerRegistry, id_leads_to_its_server_until_it_is_reclaimed_and_never_to_a
     EXPECT_TRUE(registry.add(record));
     EXPECT_FALSE(registry.add(record)) << "full";
 
-    record->counters(3).flows_active.add();
+    record->counters(3).flows.begin(true);
     registry.retire(id);
     EXPECT_EQ(registry.find(id).server, record.get());
     EXPECT_FALSE(registry.find(id).listed);
     EXPECT_TRUE(registry.reclaim().empty()) << "a flow still uses it";
     registry.restore(id);
     EXPECT_TRUE(registry.find(id).listed);
-    record->counters(3).flows_active.subtract();
+    record->counters(3).flows.end(true);
     EXPECT_TRUE(registry.reclaim().empty()) << "it is listed";
 
     registry.retire(id);
