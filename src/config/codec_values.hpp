@@ -126,6 +126,30 @@ struct Codec<ByteSize> {
 };
 
 template <>
+struct Codec<Rate> {
+    static void read(Reading& reading, const Place& place, const Rules& rules, Rate& out)
+    {
+        if (!expect_scalar(reading, place, "a rate")) {
+            return;
+        }
+        auto rate = parse_rate(place.node.text);
+        if (!rate) {
+            report_wrong(reading, place, rate.error());
+        } else if (rate->per_second < rules.least || rate->per_second > rules.most) {
+            report_wrong(reading, place, {tick(place.node.text) + " is out of range", range(rules)});
+        } else {
+            out = *rate;
+        }
+    }
+    static Node write(Rate value) { return text_node(show(value)); }
+    static std::string range(const Rules& rules)
+    {
+        return std::to_string(rules.least) + "/s.." + std::to_string(rules.most) + "/s";
+    }
+    static std::string kind(const Rules& rules) { return "rate " + range(rules); }
+};
+
+template <>
 struct Codec<std::string> {
     static void read(Reading& reading, const Place& place, const Rules& rules, std::string& out)
     {
@@ -167,6 +191,7 @@ SLUICE_WORD_CODEC(wire::Endpoint, parse_endpoint, value.to_string(), "an ADDR:PO
 SLUICE_WORD_CODEC(Listen, parse_listen, show(value), "an ADDR:PORT[-PORT]/PROTO")
 SLUICE_WORD_CODEC(ServerAddress, parse_server, show(value), "an ADDR[:PORT]")
 SLUICE_WORD_CODEC(StatusRange, parse_status_range, show(value), "a status or range")
+SLUICE_WORD_CODEC(NetworkOrList, parse_network_or_list, show(value), "a network or list")
 SLUICE_WORD_CODEC(Payload, parse_payload, show(value), "some bytes")
 #undef SLUICE_WORD_CODEC
 

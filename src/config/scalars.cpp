@@ -195,6 +195,33 @@ Parsed<ByteSize> parse_size(std::string_view text)
     return ByteSize{static_cast<std::uint64_t>(*value)};
 }
 
+Parsed<Rate> parse_rate(std::string_view text)
+{
+    constexpr std::array<Unit, 1> rates{{{"/s", 1}}};
+    auto value = parse_quantity(text, rates, "rate", "100/s", "/s");
+    if (!value) {
+        return failure(value.error());
+    }
+    if (*value > std::numeric_limits<std::uint32_t>::max()) {
+        return wrong(tick(text) + " is too large");
+    }
+    return Rate{static_cast<std::uint32_t>(*value)};
+}
+
+Parsed<NetworkOrList> parse_network_or_list(std::string_view text)
+{
+    if (text.find('/') == std::string_view::npos && !wire::IpAddress::parse(text)) {
+        if (auto name = parse_text(text, Text::name)) {
+            return NetworkOrList{std::nullopt, std::move(*name)};
+        }
+    }
+    auto network = parse_prefix(text);
+    if (!network) {
+        return failure(network.error());
+    }
+    return NetworkOrList{*network, {}};
+}
+
 Parsed<wire::IpAddress> parse_address(std::string_view text)
 {
     if (const auto address = wire::IpAddress::parse(text)) {
@@ -331,6 +358,10 @@ Parsed<Payload> parse_payload(std::string_view text)
 
 std::string show(Duration value) { return show_quantity(value.count(), durations, "0s"); }
 std::string show(ByteSize value) { return show_quantity(static_cast<std::int64_t>(value.bytes), sizes, "0B"); }
+
+std::string show(Rate value) { return std::to_string(value.per_second) + "/s"; }
+
+std::string show(const NetworkOrList& value) { return value.network ? value.network->to_string() : value.list; }
 
 std::string show(const Listen& value)
 {

@@ -23,6 +23,9 @@ using Parsed = Expected<T, Wrong>;
 [[nodiscard]] Parsed<ByteSize> parse_size(std::string_view text);     ///< `4MiB`
 [[nodiscard]] Parsed<wire::IpAddress> parse_address(std::string_view text);
 [[nodiscard]] Parsed<wire::Prefix> parse_prefix(std::string_view text);
+/// A network, or a name.
+[[nodiscard]] Parsed<NetworkOrList> parse_network_or_list(std::string_view text);
+[[nodiscard]] Parsed<Rate> parse_rate(std::string_view text);
 [[nodiscard]] Parsed<wire::Endpoint> parse_endpoint(std::string_view text);
 [[nodiscard]] Parsed<Listen> parse_listen(std::string_view text);        ///< `ADDR:PORT[-PORT]/PROTO`
 [[nodiscard]] Parsed<ServerAddress> parse_server(std::string_view text); ///< `ADDR[:PORT]`
@@ -31,6 +34,8 @@ using Parsed = Expected<T, Wrong>;
 
 [[nodiscard]] std::string show(Duration value);
 [[nodiscard]] std::string show(ByteSize value);
+[[nodiscard]] std::string show(Rate value);
+[[nodiscard]] std::string show(const NetworkOrList& value);
 [[nodiscard]] std::string show(const Listen& value);
 [[nodiscard]] std::string show(const ServerAddress& value);
 [[nodiscard]] std::string show(const StatusRange& value);

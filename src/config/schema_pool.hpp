@@ -176,6 +176,7 @@ struct Schema<Model> {
         field("defaults", &Model::defaults, "What holds where nothing is written."),
         field("services", &Model::services, "What clients reach.").unset("none"),
         field("pools", &Model::pools, "Where it goes.").unset("none"),
+        field("lists", &Model::lists, "Networks that services let in or keep out.").unset("none"),
         field("stop", &Model::stop, "How the process ends."),
         field("control", &Model::control, "The socket of `sluicectl`. A change needs a restart."),
         field("admin", &Model::admin, "Metrics and readiness.").unset("off"),

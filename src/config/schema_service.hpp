@@ -186,6 +186,34 @@ struct Schema<Forward> {
 };
 
 template <>
+struct Schema<Clients> {
+    static constexpr std::string_view text =
+        "Who may open flows, or connections to a proxy, and how fast. First packets are asked, and dropped silently; "
+        "what "
+        "is open stays open. Of the networks that contain an address the longest decides.";
+    static constexpr std::tuple fields{
+        field("allow", &Clients::allow, "Networks, or names of `lists`, that are let in; with it, nobody else is.")
+            .unset("everybody"),
+        field("deny", &Clients::deny, "Networks, or names of `lists`, that are kept out.").unset("nobody"),
+        field("new_flows", &Clients::new_flows,
+              "Of all clients together; each forwarder core has its equal share. A second's worth may come at once.")
+            .between(1, 1'000'000'000),
+        field("new_flows_per_source", &Clients::new_flows_per_source, "Of one IPv4 address, or of one IPv6 /64.")
+            .between(1, 1'000'000'000),
+    };
+};
+
+template <>
+struct Schema<NetworkList> {
+    static constexpr std::string_view text =
+        "Networks under one name; thousands of them belong into a file that `include` names.";
+    static constexpr std::tuple fields{
+        field("name", &NetworkList::name, "Its name.").required().is(Text::name),
+        field("networks", &NetworkList::networks, "The networks.").required(),
+    };
+};
+
+template <>
 struct Schema<Service> {
     static constexpr std::string_view text = "A service listens on addresses of ports or vrrp instances, and either "
                                              "proxies (layer 7) or forwards (layer 4).";
@@ -197,6 +225,7 @@ struct Schema<Service> {
             .one_or_list(),
         field("proxy", &Service::proxy, "Route HTTP requests."),
         field("forward", &Service::forward, "Forward packets."),
+        field("clients", &Service::clients, "Who may come, and how fast."),
     };
 };
 

@@ -1,5 +1,6 @@
 // Services: names, listeners, references to pools.
 #include <config/names.hpp>
+#include <config/scalars.hpp>
 #include <config/validate.hpp>
 
 #include <algorithm>
@@ -95,6 +96,64 @@ void check_proxy_listeners(const Validation& check, const Service& service)
     }
 }
 
+void check_network(const Validation& check, const Where& where, const wire::Prefix& network)
+{
+    if (network.address != network.network()) {
+        check.report.error(where, tick(network.to_string()) + " has bits beyond its length",
+                           "write " + tick(wire::Prefix{network.network(), network.length}.to_string()));
+    }
+}
+
+void check_networks(const Validation& check, const std::vector<Located<NetworkOrList>>& entries)
+{
+    for (const auto& entry : entries) {
+        if (entry->network) {
+            check_network(check, entry.where, *entry->network);
+        }
+        if (!entry->network && !entry->list.empty() && find_list(check.model, entry->list) == nullptr &&
+            check.clean("lists")) {
+            check.report.error(entry.where, "there is no list " + tick(entry->list), "lists stand under `lists`");
+        }
+    }
+}
+
+/// A network that is both let in and kept out says nothing.
+void check_contradictions(const Validation& check, const Clients& clients)
+{
+    for (const auto& denied : clients.deny) {
+        const auto same = std::find_if(clients.allow.begin(), clients.allow.end(),
+                                       [&](const auto& allowed) { return *allowed == *denied; });
+        if (same != clients.allow.end() && (denied->network || !denied->list.empty())) {
+            check.report.error(denied.where, tick(show(*denied)) + " is allowed too");
+            check.report.note(same->where, "here");
+        }
+    }
+}
+
+void check_lists(const Validation& check)
+{
+    const auto uses = [](const Service& service, const std::string& name) {
+        const auto named = [&](const auto& entry) { return entry->list == name; };
+        return std::any_of(service.clients.allow.begin(), service.clients.allow.end(), named) ||
+               std::any_of(service.clients.deny.begin(), service.clients.deny.end(), named);
+    };
+    std::map<std::string, const Where*> names;
+    for (const NetworkList& list : check.model.lists) {
+        if (const auto [first, inserted] = names.emplace(list.name.value, &list.name.where);
+            !inserted && !list.name->empty()) {
+            report_twice(check, list.name.where, *first->second, "there is already a list " + tick(list.name.value));
+        }
+        for (const auto& network : list.networks) {
+            check_network(check, network.where, *network);
+        }
+        if (!list.name->empty() && check.clean("services") &&
+            std::none_of(check.model.services.begin(), check.model.services.end(),
+                         [&](const Service& service) { return uses(service, *list.name); })) {
+            check.report.warning(list.name.where, "nothing uses list " + tick(list.name.value));
+        }
+    }
+}
+
 } // namespace
 
 void validate_services(const Validation& check)
@@ -121,6 +180,12 @@ void validate_services(const Validation& check)
         }
     }
     check_overlaps(check, listeners);
+    check_lists(check);
+    for (const Service& service : model.services) {
+        check_networks(check, service.clients.allow);
+        check_networks(check, service.clients.deny);
+        check_contradictions(check, service.clients);
+    }
 }
 
 } // namespace sluice::config

@@ -121,6 +121,35 @@ l4::Forwarding forwarding_of(const config::Forward& forward, const config::Pool&
     return result;
 }
 
+void add_rules(std::vector<l4::AccessList::Rule>& rules, const config::Model& model,
+               const std::vector<config::Located<config::NetworkOrList>>& entries, bool allow)
+{
+    for (const auto& entry : entries) {
+        if (entry->network) {
+            rules.push_back({*entry->network, allow});
+            continue;
+        }
+        for (const auto& network : config::find_list(model, entry->list)->networks) {
+            rules.push_back({*network, allow});
+        }
+    }
+}
+
+/// Where the same network comes from two lists, it is kept out.
+l4::Admission admission_of(const config::Model& model, const config::Clients& clients)
+{
+    l4::Admission result;
+    if (!clients.allow.empty() || !clients.deny.empty()) {
+        std::vector<l4::AccessList::Rule> rules;
+        add_rules(rules, model, clients.allow, true);
+        add_rules(rules, model, clients.deny, false);
+        result.clients = std::make_shared<const l4::AccessList>(rules, clients.allow.empty());
+    }
+    result.new_flows = clients.new_flows.value_or({}).per_second;
+    result.new_flows_per_source = clients.new_flows_per_source.value_or({}).per_second;
+    return result;
+}
+
 } // namespace
 
 std::shared_ptr<const l4::ServiceTable> compile_services(const config::Model& model, const neigh::Table& table,
@@ -138,7 +167,7 @@ std::shared_ptr<const l4::ServiceTable> compile_services(const config::Model& mo
                 listen->transport == config::Transport::udp ? wire::protocol::udp : wire::protocol::tcp;
             parts.listeners.push_back({listen->address, listen->first_port, listen->last_port, protocol, id});
         }
-        l4::Service compiled{id, *service.name, {}};
+        l4::Service compiled{id, *service.name, {}, admission_of(model, service.clients)};
         if (service.forward) {
             const config::Pool& pool = *config::find_pool(model, *service.forward->pool);
             compiled.forwarding = forwarding_of(*service.forward, pool, table, registry);

@@ -70,7 +70,7 @@ Forwarder::Forwarder(const ForwarderOptions& options, const ServerRegistry& serv
                                                     : nullptr},
       affinities_{options.affinities != nullptr ? options.affinities : own_affinities_.get()},
       loads_{servers.capacity(), options.core, options.forwarders},
-      cursors_(cursor_count), resets_{options.resets_per_second}
+      cursors_(cursor_count), resets_{options.resets_per_second}, rates_{options.secret, options.forwarders}
 {
     table_.observe(this);
 }
@@ -165,6 +165,10 @@ Verdict Forwarder::process(packet::Packet& packet, wire::ParsedPacket& parsed, c
     }
     switch (placement.role) {
     case Role::proxy:
+        if (const auto refused = refuses_connection(parsed, *placement.target.service, now)) {
+            return Verdict::dropped(*refused);
+        }
+        [[fallthrough]];
     case Role::worker_port:
         // Workers take whole packets only.
         return parsed.is_fragment ? Verdict::dropped(DropReason::fragment_unsupported)

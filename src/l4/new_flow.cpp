@@ -72,7 +72,21 @@ Forwarder::FlowOrVerdict Forwarder::open(packet::Packet& packet, wire::ParsedPac
             return refuse(packet, parsed, DropReason::no_flow, now);
         }
     }
+    if (!service.admission.asks_nothing()) {
+        if (const auto refused = rates_.take(service.id, service.admission, parsed.source, now)) {
+            return Verdict::dropped(*refused);
+        }
+    }
     return schedule(packet, parsed, service, placement, now);
+}
+
+std::optional<DropReason> Forwarder::refuses_connection(const wire::ParsedPacket& parsed, const Service& service,
+                                                        TimePoint now) noexcept
+{
+    if (service.admission.asks_nothing() || !parsed.has_transport() || !opens_connection(parsed.tcp_flags)) {
+        return {};
+    }
+    return rates_.take(service.id, service.admission, parsed.source, now);
 }
 
 Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::ParsedPacket& parsed, const Service& service,

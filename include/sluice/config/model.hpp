@@ -55,6 +55,7 @@ struct Model {
     Defaults defaults;
     std::vector<Service> services;
     std::vector<Pool> pools;
+    std::vector<NetworkList> lists;
     Stop stop;
     Control control;
     std::optional<Admin> admin; ///< Unset: no admin page.
@@ -65,6 +66,7 @@ struct Model {
 
 /// By name; null when there is none. The references of a loaded model always resolve.
 [[nodiscard]] const Pool* find_pool(const Model& model, std::string_view name) noexcept;
+[[nodiscard]] const NetworkList* find_list(const Model& model, std::string_view name) noexcept;
 [[nodiscard]] const Port* find_port(const Model& model, std::string_view name) noexcept;
 
 } // namespace sluice::config

@@ -151,12 +151,31 @@ struct Forward {
     bool operator==(const Forward&) const = default;
 };
 
+/// Who may open flows or connections, and how fast; asked of first packets only.
+struct Clients {
+    std::vector<Located<NetworkOrList>> allow; ///< Empty: everybody.
+    std::vector<Located<NetworkOrList>> deny;
+    Limit<Rate> new_flows;
+    Limit<Rate> new_flows_per_source;
+    Where where;
+    bool operator==(const Clients&) const = default;
+};
+
+/// Networks under one name, for services to refer to.
+struct NetworkList {
+    Located<std::string> name;
+    std::vector<Located<wire::Prefix>> networks;
+    Where where;
+    bool operator==(const NetworkList&) const = default;
+};
+
 /// Exactly one of proxy and forward is set.
 struct Service {
     Located<std::string> name; ///< Identity over reloads.
     std::vector<Located<Listen>> listen;
     std::optional<Proxy> proxy;
     std::optional<Forward> forward;
+    Clients clients;
     Where where;
     bool operator==(const Service&) const = default;
 };

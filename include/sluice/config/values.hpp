@@ -48,6 +48,19 @@ struct ByteSize {
     auto operator<=>(const ByteSize&) const = default;
 };
 
+/// How often in a second.
+struct Rate {
+    std::uint32_t per_second = 0;
+    auto operator<=>(const Rate&) const = default;
+};
+
+/// A network, or the name of a list of networks.
+struct NetworkOrList {
+    std::optional<wire::Prefix> network;
+    std::string list; ///< When there is no network.
+    bool operator==(const NetworkOrList&) const = default;
+};
+
 /// A file's path, already resolved against the folder of the file that named it.
 struct FilePath {
     std::string path;

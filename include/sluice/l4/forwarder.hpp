@@ -114,6 +114,9 @@ private:
                              const Service& service) const noexcept;
     [[nodiscard]] FlowOrVerdict open(packet::Packet& packet, wire::ParsedPacket& parsed, const Service& service,
                                      const Placement& placement, TimePoint now) noexcept;
+    /// The same question for a connection to a worker: may its SYN pass?
+    [[nodiscard]] std::optional<telemetry::DropReason>
+    refuses_connection(const wire::ParsedPacket& parsed, const Service& service, TimePoint now) noexcept;
     [[nodiscard]] FlowOrVerdict schedule(packet::Packet& packet, wire::ParsedPacket& parsed, const Service& service,
                                          const Placement& placement, TimePoint now) noexcept;
     /// Fills in how the flow looks on its server's side, by the method; says why it cannot be.
@@ -145,6 +148,7 @@ private:
     std::uint32_t refresh_at_ = 0;
     std::uint32_t source_tries_ = 0; ///< What is left of this turn's search for free source ports
     neigh::RateLimit resets_;
+    FlowRates rates_;
 };
 
 } // namespace sluice::l4

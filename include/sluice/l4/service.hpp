@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sluice/base/time.hpp>
+#include <sluice/l4/admission.hpp>
 #include <sluice/l4/method.hpp>
 #include <sluice/l4/scheduler.hpp>
 
@@ -51,6 +52,7 @@ struct Service {
     ServiceId id;
     std::string name;
     std::optional<Forwarding> forwarding; ///< Without: a proxy service, its packets go to workers
+    Admission admission{};                ///< Of a proxy service too: a SYN is its first packet
 };
 
 } // namespace sluice::l4

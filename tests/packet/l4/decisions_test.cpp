@@ -52,6 +52,55 @@ protected:
     World world;
 };
 
+TEST_F(Decisions, denied_client_opens_nothing_and_what_it_has_open_goes_on)
+{
+    start();
+    ASSERT_EQ(world.send(udp(client, dns)).verdict.action, Action::transmit);
+    const std::array rules{l4::AccessList::Rule{*wire::Prefix::parse("203.0.113.0/24"), false}};
+    world.admission.clients = std::make_shared<const l4::AccessList>(rules, true);
+    world.start();
+    EXPECT_EQ(world.send(udp(client, dns)).verdict.action, Action::transmit) << "the flow exists";
+    const wire::Endpoint site{dns.address, 80};
+    for (const Frame& frame :
+         {udp(endpoint("203.0.113.9:5556"), dns), tcp(client, dns, flag::syn), tcp(client, site, flag::syn)}) {
+        const Outcome out = world.send(frame);
+        EXPECT_EQ(out.verdict.action, Action::drop);
+        EXPECT_EQ(out.verdict.reason, DropReason::client_denied);
+    }
+    EXPECT_EQ(world.send(tcp(client, site, flag::ack)).verdict.action, Action::to_worker) << "perhaps a connection's";
+    EXPECT_EQ(world.send(tcp(endpoint("203.0.114.1:5555"), site, flag::syn)).verdict.action, Action::to_worker);
+    EXPECT_EQ(world.send(udp(endpoint("203.0.114.1:5555"), dns)).verdict.action, Action::transmit);
+}
+
+TEST_F(Decisions, source_that_opens_flows_too_fast_keeps_those_it_has)
+{
+    world.admission.new_flows_per_source = 3;
+    start();
+    for (std::uint16_t port = 5000; port < 5010; ++port) {
+        const Outcome out = world.send(udp({client.address, port}, dns));
+        EXPECT_EQ(out.verdict.action, port < 5003 ? Action::transmit : Action::drop) << port;
+        EXPECT_TRUE(port < 5003 || out.verdict.reason == DropReason::source_rate_exceeded) << port;
+        EXPECT_EQ(world.send(udp({client.address, 5000}, dns)).verdict.action, Action::transmit);
+    }
+    EXPECT_EQ(world.send(udp(endpoint("203.0.113.10:5000"), dns)).verdict.action, Action::transmit);
+    world.advance(seconds{1});
+    EXPECT_EQ(world.send(udp({client.address, 5005}, dns)).verdict.action, Action::transmit);
+}
+
+TEST_F(Decisions, service_whose_new_flows_come_too_fast_keeps_those_it_has)
+{
+    world.admission.new_flows = 4;
+    start();
+    int opened = 0;
+    for (std::uint32_t host = 0; host < 100; ++host) {
+        const Outcome out = world.send(udp({wire::IpAddress::v4(0x0b000000U + host), 5000}, dns));
+        opened += out.verdict.action == Action::transmit ? 1 : 0;
+        EXPECT_TRUE(out.verdict.action == Action::transmit || out.verdict.reason == DropReason::service_rate_exceeded);
+    }
+    EXPECT_EQ(opened, 4);
+    EXPECT_EQ(world.send(udp({wire::IpAddress::v4(0x0b000000U), 5000}, dns)).verdict.action, Action::transmit);
+}
+
 struct Answered {
     const char* description;
     Frame in;

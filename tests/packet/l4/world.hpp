@@ -65,6 +65,7 @@ public:
     l4::SchedulerOptions scheduler{l4::Balance::rr, false, 251};
     l4::ForwarderOptions options;
     l4::Forwarding forwarding;
+    l4::Admission admission; ///< Of both services
     std::vector<wire::IpAddress> sources{ip("10.0.0.1"), ip("2001:db8:a::1")};
     TimePoint now{std::chrono::seconds{1000}};
 
@@ -102,7 +103,8 @@ public:
             parts.listeners.push_back({ip(address), 5000, 5999, wire::protocol::udp, {forward_service}});
         }
         parts.listeners.insert(parts.listeners.end(), more_listeners.begin(), more_listeners.end());
-        parts.services = {{{proxy_service}, "site", std::nullopt}, {{forward_service}, "dns", forwarding}};
+        parts.services = {{{proxy_service}, "site", std::nullopt, admission},
+                          {{forward_service}, "dns", forwarding, admission}};
         parts.services.insert(parts.services.end(), more_services.begin(), more_services.end());
         parts.pools = {l4::Pool::make({pool_id}, "pool", scheduler, servers)};
         table = l4::ServiceTable::make(std::move(parts));

@@ -114,7 +114,7 @@ TEST(Diagnostics, Json_HasEveryPartOfAFinding)
     EXPECT_EQ(
         boost::json::serialize(to_json(loaded.diagnostics)),
         R"([{"severity":"error","file":"main.yaml","line":2,"column":1,"message":"unknown key `logg`",)"
-        R"("hint":"did you mean `log`? Known here: version, node, cpu, memory, ports, vrrp, defaults, services, pools, stop, control, admin, log, include"}])");
+        R"("hint":"did you mean `log`? Known here: version, node, cpu, memory, ports, vrrp, defaults, services, pools, lists, stop, control, admin, log, include"}])");
 }
 
 TEST(Diagnostics, Formatted_PointAtTheLineWithACaret)

@@ -10,6 +10,39 @@ const std::vector<Row>& semantic_rows()
         {"core_twice", one_port + "cpu: {forwarders: [1, 1]}\n",
          "2:23: error: core 1 stands here twice\n"
          "2:20: note: it stands here first\n"},
+        {"list_that_is_not_there",
+         one_port + "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {routes: [{respond: {}}]}, clients: {deny: "
+                    "[203.0.113.0/24, bad]}}]\n",
+         "2:116: error: there is no list `bad` [lists stand under `lists`]\n"},
+        {"list_name_twice_and_used",
+         one_port + "lists: [{name: bad, networks: [203.0.113.0/24]}, {name: bad, networks: [\"2001:db8::/32\"]}]\n"
+                    "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {routes: [{respond: {}}]}, clients: {deny: "
+                    "[bad]}}]\n",
+         "2:57: error: there is already a list `bad`\n"
+         "2:16: note: it stands here first\n"},
+        {"network_allowed_and_denied",
+         one_port +
+             "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {routes: [{respond: {}}]}, clients: {allow: "
+             "[10.0.0.0/8], deny: [10.0.0.0/8]}}]\n",
+         "2:121: error: `10.0.0.0/8` is allowed too\n"
+         "2:101: note: here\n"},
+        {"address_without_a_length_among_clients",
+         one_port + "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {routes: [{respond: {}}]}, clients: {deny: "
+                    "[203.0.113.9]}}]\n",
+         "2:100: error: `203.0.113.9` has no prefix length [write `203.0.113.9/24`, or /32 for it alone]\n"},
+        {"rates_of_clients",
+         one_port + "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {routes: [{respond: {}}]}, clients: "
+                    "{new_flows: 10000, new_flows_per_source: 0/s}}]\n",
+         "2:104: error: `10000` has no unit [write it like `100/s`; units: /s]\n"
+         "2:133: error: `0/s` does not switch a limit off [write `none`]\n"},
+        {"network_of_a_list_with_host_bits",
+         one_port + "lists: [{name: bad, networks: [203.0.113.9/24]}]\n"
+                    "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {routes: [{respond: {}}]}, clients: {deny: "
+                    "[bad, 10.0.0.1/8]}}]\n",
+         "2:32: error: `203.0.113.9/24` has bits beyond its length [write `203.0.113.0/24`]\n"
+         "3:105: error: `10.0.0.1/8` has bits beyond its length [write `10.0.0.0/8`]\n"},
+        {"list_that_nothing_uses", one_port + "lists: [{name: bad, networks: [203.0.113.0/24]}]\n",
+         "2:16: warning: nothing uses list `bad`\n"},
         {"drain_longer_than_stop", one_port + "stop: {drain: 60s}\n",
          "2:7: error: `drain` is longer than the whole stop may take [make `timeout` at least as long as `drain`]\n"},
         {"admin_beyond_loopback_without_allow", one_port + "admin: {listen: 0.0.0.0:9180}\n",

@@ -9,7 +9,7 @@ const std::vector<Row>& word_rows()
     static const std::vector<Row> table{
         {"near_word", one_port + "logg: {}\n",
          "2:1: error: unknown key `logg` [did you mean `log`? Known here: version, node, cpu, memory, ports, vrrp, "
-         "defaults, services, pools, stop, control, admin, log, include]\n"},
+         "defaults, services, pools, lists, stop, control, admin, log, include]\n"},
         {"near_word_with_dash",
          one_port + "vrrp: [{name: a, port: front, vrid: 1, addresses: [192.0.2.100], advert-interval: 1s}]\n",
          "2:66: error: unknown key `advert-interval` [did you mean `advert_interval`? Known here: name, group, port, "
@@ -20,7 +20,7 @@ const std::vector<Row>& word_rows()
          "2:7: error: unknown key `format` [it belongs to `log.access`. Known here: level, to, access]\n"},
         {"nothing_near", one_port + "quux: 1\n",
          "2:1: error: unknown key `quux` [Known here: version, node, cpu, memory, ports, vrrp, defaults, services, "
-         "pools, stop, control, admin, log, include]\n"},
+         "pools, lists, stop, control, admin, log, include]\n"},
         {"keepalived_virtual_router_id",
          one_port + "vrrp: [{name: a, port: front, virtual_router_id: 1, vrid: 1, addresses: [192.0.2.100]}]\n",
          "2:31: error: unknown key `virtual_router_id` [it is called `vrid`. Known here: name, group, port, vrid, "
@@ -39,17 +39,18 @@ const std::vector<Row>& word_rows()
          "hash_key, hash_fallback, servers, timeouts, retries, health]\n"},
         {"nginx_upstream", one_port + "upstream: {}\n",
          "2:1: error: unknown key `upstream` [it is called `pools`. Known here: version, node, cpu, memory, ports, "
-         "vrrp, defaults, services, pools, stop, control, admin, log, include]\n"},
+         "vrrp, defaults, services, pools, lists, stop, control, admin, log, include]\n"},
         {"nginx_location",
          one_port + "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {location: /, routes: [{respond: {}}]}}]\n",
          "2:57: error: unknown key `location` [an item of `routes` with `match: {path: ...}`. Known here: forwarded, "
          "timeouts, limits, tls, routes]\n"},
         {"haproxy_frontend", one_port + "frontend: {}\n",
          "2:1: error: unknown key `frontend` [an item of `services`. Known here: version, node, cpu, memory, ports, "
-         "vrrp, defaults, services, pools, stop, control, admin, log, include]\n"},
+         "vrrp, defaults, services, pools, lists, stop, control, admin, log, include]\n"},
         {"haproxy_bind",
          one_port + "services: [{name: s, bind: 1, listen: 192.0.2.11:80/tcp, proxy: {routes: [{respond: {}}]}}]\n",
-         "2:22: error: unknown key `bind` [it is called `listen`. Known here: name, listen, proxy, forward]\n"},
+         "2:22: error: unknown key `bind` [it is called `listen`. Known here: name, listen, proxy, forward, "
+         "clients]\n"},
         {"haproxy_roundrobin", one_port + "pools: [{name: p, balance: roundrobin, servers: [{address: 192.0.2.20}]}]\n",
          "2:16: warning: nothing uses pool `p`\n"
          "2:28: error: `roundrobin` is not known here [it is called `wrr`, or `rr` without weights. Known here: rr, "
