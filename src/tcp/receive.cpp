@@ -15,7 +15,8 @@ std::size_t extent(const Connection& connection) noexcept
         return connection.unread;
     }
     const RangeSet& kept = *connection.out_of_order;
-    return static_cast<std::size_t>(kept[kept.size() - 1].end - connection.read_edge());
+    // What a reader has just taken may reach beyond all that was kept.
+    return static_cast<std::size_t>(later(kept[kept.size() - 1].end, connection.rcv_nxt) - connection.read_edge());
 }
 
 bool store(Connection& connection, std::size_t offset, Bytes data) noexcept
@@ -79,12 +80,10 @@ void join(Connection& connection) noexcept
     }
     RangeSet& kept = *connection.out_of_order;
     connection.ack_now = true;
-    if (!kept.empty() && kept[0].begin <= connection.rcv_nxt) {
-        const Sequence end = kept[0].end;
-        if (end > connection.rcv_nxt) {
-            connection.unread += static_cast<std::uint32_t>(end - connection.rcv_nxt);
-            connection.rcv_nxt = end;
-        }
+    kept.drop_before(connection.rcv_nxt); // The first may begin right there now: the segment may have ended inside it.
+    if (!kept.empty() && kept[0].begin == connection.rcv_nxt) {
+        connection.unread += kept[0].size();
+        connection.rcv_nxt = kept[0].end;
         kept.drop_before(connection.rcv_nxt);
     }
     if (kept.empty()) {

@@ -133,6 +133,19 @@ TEST_F(Receive, duplicate_data_is_acknowledged_each_time_with_dsack)
     }
 }
 
+TEST_F(Receive, segment_that_ends_inside_the_second_of_two_kept_ranges_joins_it)
+{
+    accept({.mss = 1460, .sack_permitted = true});
+    send({.seq = 101, .payload = std::string(100, 'b')});
+    send({.seq = 301, .payload = std::string(200, 'd')});
+    host().sent.clear();
+    send({.seq = 1,
+          .payload = std::string(100, 'a') + std::string(100, 'b') + std::string(100, 'c') + std::string(50, 'd')});
+    EXPECT_EQ(expect(ACK, 1, 501).segment.sack_count, 0U);
+    read();
+    EXPECT_EQ(received, std::string(100, 'a') + std::string(100, 'b') + std::string(100, 'c') + std::string(200, 'd'));
+}
+
 TEST_F(Receive, in_order_segment_is_taken_although_the_store_of_gaps_is_full)
 {
     accept();
