@@ -9,6 +9,7 @@ namespace {
 
 /// A buffer and its headers have to fit a page (AF_XDP, unaligned chunks).
 constexpr std::uint16_t largest_xdp_mtu = 3480;
+constexpr std::uint16_t largest_packet_mtu = 1500; ///< The driver's, whatever the interface can
 /// What one queue locks in memory at least: the buffers of AF_XDP, both rings of AF_PACKET.
 constexpr std::uint64_t xdp_locked_bytes = 24 * mebibyte;
 constexpr std::uint64_t packet_locked_bytes = 16 * mebibyte;
@@ -102,6 +103,10 @@ void Check::check_interface(const PortRequest& port, const port::InterfaceDevice
     }
     if (device.driver == port::InterfaceDriver::af_xdp) {
         check_xdp(port, device.interface, *facts);
+    } else if (port.mtu > largest_packet_mtu) {
+        error(prefix + "AF_PACKET carries packets of at most " + std::to_string(largest_packet_mtu) + " bytes, not " +
+                  std::to_string(port.mtu),
+              "lower `mtu`, or set `driver: af_xdp` for up to " + std::to_string(largest_xdp_mtu));
     }
 }
 
@@ -159,7 +164,7 @@ void Check::check_xdp(const PortRequest& port, const std::string& interface, con
     if (port.mtu > largest_xdp_mtu) {
         error(prefix + "AF_XDP carries packets of at most " + std::to_string(largest_xdp_mtu) + " bytes, not " +
                   std::to_string(port.mtu),
-              "lower `mtu`, or set `driver: af_packet`");
+              "lower `mtu`");
     }
 }
 

@@ -3,6 +3,8 @@
 #include "datagrams.hpp"
 #include "memory_plan.hpp"
 
+#include <algorithm>
+
 namespace sluice::app {
 namespace {
 
@@ -10,6 +12,9 @@ using telemetry::DropReason;
 
 /// Handlers run this long before the core looks at its ports again.
 constexpr Duration handler_budget = std::chrono::microseconds{250};
+/// What a buffer of ours holds behind the headroom that Ethernet's header goes to. On a port with a larger MTU larger
+/// packets are only forwarded.
+constexpr std::uint16_t largest_own_packet = packet::default_data_room;
 
 std::uint64_t shards_of(const Layout& layout, std::size_t worker) noexcept
 {
@@ -225,7 +230,7 @@ std::optional<tcp::Path> WorkerUnit::find_path(const wire::IpAddress& source,
     if (!route) {
         return {};
     }
-    return tcp::Path{route->adjacency.value, route->next_hop.mtu};
+    return tcp::Path{route->adjacency.value, std::min(route->next_hop.mtu, largest_own_packet)};
 }
 
 packet::Packet WorkerUnit::allocate(Purpose purpose) noexcept

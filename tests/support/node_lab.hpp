@@ -21,6 +21,7 @@ struct NodeLabOptions {
     port::QueueChoice queues = port::QueueChoice::random;
     std::uint64_t seed = 1;
     bool threads = false;      ///< Real threads and real time instead of turns in virtual time
+    std::uint16_t mtu = 1500;  ///< Of the interface
     bool swap_workers = false; ///< Breaks dispatch on purpose: shards lead to the other worker
 };
 
@@ -84,7 +85,8 @@ public:
         if (!loaded.model) {
             throw std::runtime_error{problems};
         }
-        auto snapshot = control::compile(*loaded.model, {{link_.first().mac(), 1500}}, registry, node->current());
+        auto snapshot =
+            control::compile(*loaded.model, {{link_.first().mac(), options_.mtu}}, registry, node->current());
         if (!snapshot) {
             throw std::runtime_error{format(snapshot.error().front())};
         }

@@ -165,13 +165,14 @@ TEST_F(MachineCheck, xdp_program_is_judged_by_its_owner)
     EXPECT_THAT(check().errors, IsEmpty()) << "AF_PACKET does not mind";
 }
 
-TEST_F(MachineCheck, jumbo_frames_do_not_fit_af_xdp)
+TEST_F(MachineCheck, jumbo_frames_fit_neither_driver_of_interfaces)
 {
     request.ports.front().mtu = 9000;
-    EXPECT_THAT(only_error().message, HasSubstr("not 9000"));
+    EXPECT_THAT(only_error().message, HasSubstr("at most 3480 bytes, not 9000"));
     request.ports = {on("eth1", port::InterfaceDriver::af_packet)};
-    request.ports.front().mtu = 9000;
-    EXPECT_THAT(check().errors, IsEmpty());
+    request.ports.front().mtu = 3000;
+    EXPECT_THAT(only_error().message, HasSubstr("at most 1500 bytes, not 3000"));
+    EXPECT_THAT(only_error().remedy, HasSubstr("af_xdp"));
 }
 
 TEST_F(MachineCheck, missing_capabilities_are_named_together_as_the_driver_needs_them)

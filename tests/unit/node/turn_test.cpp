@@ -54,6 +54,26 @@ TEST_P(Turn, more_segments_than_a_burst_holds_are_all_answered)
     EXPECT_EQ(answered.size(), clients) << lab.drops();
 }
 
+TEST(Jumbo, proxy_on_an_interface_of_9000_bytes_agrees_on_segments_that_its_buffers_hold)
+{
+    const std::string config = turning_config;
+    NodeLab lab{{.shared_cores = true, .mtu = 9000},
+                std::string{config}.replace(config.find("front,"), 6, "front, mtu: 9000,"),
+                {ip("192.0.2.10"), ip("192.0.2.21")}};
+    std::size_t announced = 0;
+    lab.world.on_frame = [&](Bytes frame, const wire::ParsedPacket& parsed) {
+        if (parsed.protocol == wire::protocol::tcp && (parsed.tcp_flags & wire::tcp_flag::ack) != 0) {
+            announced = load16(frame.data() + parsed.transport_offset + wire::tcp_minimum_size + 2);
+        }
+    };
+    EXPECT_TRUE(lab.run_until([&] { return lab.world.knows(ip("192.0.2.11")); }, 1s));
+    Segment segment;
+    segment.flags = wire::tcp_flag::syn;
+    lab.world.send_packet(tcp_packet({ip("192.0.2.10"), 20000}, {ip("192.0.2.11"), 80}, segment));
+    lab.settle();
+    EXPECT_EQ(announced, packet::default_data_room - wire::ipv4_minimum_size - wire::tcp_minimum_size);
+}
+
 class Polling : public testing::Test {
 protected:
     Polling() : lab{{.shared_cores = true}, turning_config, {ip("192.0.2.10")}} { lab.settle(); }
