@@ -33,12 +33,27 @@ std::byte* BufferPool::allocate(unsigned shift) noexcept
         head = head->next;
         cached_ -= size;
     } else {
+        make_room(size);
         block = std::malloc(size);
     }
     if (block != nullptr) {
         used_ += size;
     }
     return static_cast<std::byte*>(block);
+}
+
+/// Blocks that wait for reuse are within the limit too: the largest go first.
+void BufferPool::make_room(std::size_t size) noexcept
+{
+    for (unsigned shift = largest_cached_shift; cached_ != 0 && used_ + cached_ + size > limit_;) {
+        Free*& head = free_[shift - smallest_shift];
+        if (head == nullptr) {
+            --shift;
+            continue;
+        }
+        std::free(std::exchange(head, head->next));
+        cached_ -= std::size_t{1} << shift;
+    }
 }
 
 void BufferPool::release(std::byte* block, unsigned shift) noexcept

@@ -43,6 +43,8 @@ private:
         Free* next;
     };
 
+    void make_room(std::size_t size) noexcept;
+
     std::size_t limit_;
     std::size_t cache_limit_;
     std::size_t used_ = 0;

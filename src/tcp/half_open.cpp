@@ -103,6 +103,7 @@ Connection* make_connection(const HalfOpen& record, const Listener& listener, co
     Connection* made = path ? create_connection(core, listener.connection_options) : nullptr;
     if (made == nullptr) {
         core.count(Counter::tcp_listen_drops);
+        core.counters.drop(DropReason::tcp_memory);
         return nullptr;
     }
     Connection& connection = *made;

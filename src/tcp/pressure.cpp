@@ -2,6 +2,8 @@
 // that hold some and have not moved for a while are reset; beyond fifteen sixteenths nobody new is let in (half_open).
 #include "tcp/core.hpp"
 
+#include <algorithm>
+
 namespace sluice::tcp {
 namespace {
 
@@ -9,12 +11,15 @@ using namespace std::chrono_literals;
 
 /// A peer may take nothing for so long, or our reader leave what has arrived.
 constexpr Duration longest_standstill = 2s;
-constexpr Duration short_standstill = 100ms; ///< When hardly anything is left.
+constexpr Duration short_standstill = 100ms; ///< When hardly anything is left; two round trips, where that is longer.
 constexpr Duration look_interval = 1ms;
 constexpr unsigned connections_a_look = 256; ///< So a million are looked at within four seconds.
 
-bool takes_nothing(const Connection& connection, Duration longest) noexcept
+bool takes_nothing(const Connection& connection, bool hardly_any_left) noexcept
 {
+    const Duration two_round_trips = 2 * std::chrono::microseconds{connection.rtt.smoothed_us};
+    const Duration longest =
+        hardly_any_left ? std::clamp(two_round_trips, short_standstill, longest_standstill) : longest_standstill;
     return connection.unacknowledged != 0 && connection.core->now() - connection.progress_at > longest;
 }
 
@@ -45,12 +50,12 @@ void relieve_buffers(Core& core) noexcept
             relief.judged_at = core.now();
         }
     }
-    const Duration longest = core.buffers.nearly_full() ? short_standstill : longest_standstill;
+    const bool hardly_any_left = core.buffers.nearly_full();
     for (unsigned count = 0; count < connections_a_look && relief.hand != nullptr && core.buffers.scarce(); ++count) {
         Connection& connection = *relief.hand;
         relief.hand = connection.all_next;
         const bool unread = left_lying(connection, relief.judge_readers);
-        if (connection.state != State::closed && (unread || takes_nothing(connection, longest))) {
+        if (connection.state != State::closed && (unread || takes_nothing(connection, hardly_any_left))) {
             core.count(Counter::tcp_aborts_on_memory);
             abort_connection(connection, Failure::no_buffer_space);
         }

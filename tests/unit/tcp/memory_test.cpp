@@ -1,6 +1,8 @@
 // The stack's memory is short: whoever took much of it must not keep the others from moving.
 #include "scripted_peer.hpp"
 
+#include "tcp/buffers.hpp"
+
 namespace sluice::tcp {
 namespace {
 
@@ -129,6 +131,73 @@ TEST_F(Memory, without_packet_buffers_for_data_acknowledgments_and_resets_are_se
     expect(ACK, 1, 2921);
     with_stream(&Stream::abort);
     EXPECT_NE(next().value_or(Out{}).flags & RST, 0);
+}
+
+TEST_F(Memory, last_ack_that_finds_no_room_for_a_connection_is_a_drop_with_its_reason)
+{
+    stack_options.connection_limit = 1;
+    open();
+    ++peer.port;
+    host().sent.clear();
+    send({.flags = SYN, .seq = 0, .mss = 1460});
+    expect(SYN | ACK, 0, 1);
+    send({.flags = ACK});
+    expect_nothing();
+    EXPECT_EQ(host().counters.get(Counter::tcp_listen_drops), 1U);
+    EXPECT_EQ(host().counters.get(telemetry::DropReason::tcp_memory), 1U);
+}
+
+// The symptom: who is further away than a tenth of a second was reset before its acknowledgment could come.
+TEST_F(Memory, peer_far_away_has_the_time_for_its_acknowledgment_when_hardly_anything_is_left)
+{
+    const auto nearly_full = [&] { return host().stack.usage().buffer_bytes > stack_options.buffer_limit / 16 * 15; };
+    const std::string bytes(300'000, 'w');
+    const auto fill = [&](Stream& one) { // Nothing of it will be acknowledged.
+        host().loop.start_turn();
+        one.async_write_some(boost::asio::buffer(bytes), [](ErrorCode, std::size_t) {});
+        host().turn();
+    };
+    std::vector<Stream> near;
+    for (int count = 0; count < 200; ++count) {
+        open();
+        near.push_back(std::move(*stream));
+    }
+    ++peer.port;
+    host().sent.clear();
+    send({.flags = SYN, .seq = 0, .mss = 1460});
+    expect(SYN | ACK, 0, 1);
+    pass(150ms);
+    send({.flags = ACK}); // The newest, and so the first that is looked at
+    for (Stream& one : near) {
+        if (!nearly_full()) {
+            fill(one);
+        }
+    }
+    ASSERT_TRUE(nearly_full());
+    fill(*stream);
+    pass(120ms);
+    EXPECT_GT(host().counters.get(Counter::tcp_aborts_on_memory), 0U);
+    EXPECT_FALSE(stream->receive_error());
+}
+
+TEST_F(Memory, blocks_that_wait_for_reuse_are_within_the_limit)
+{
+    constexpr unsigned large = BufferPool::largest_cached_shift;
+    BufferPool pool{1U << 20U};
+    std::byte* const first = pool.allocate(large);
+    std::byte* const second = pool.allocate(large);
+    pool.release(first, large);
+    pool.release(second, large);
+    ASSERT_EQ(pool.cached(), 2U << large);
+    std::vector<std::byte*> blocks;
+    while (std::byte* const block = pool.allocate(ByteRing::smallest_shift)) {
+        blocks.push_back(block);
+        ASSERT_LE(pool.used() + pool.cached(), 1U << 20U) << blocks.size();
+    }
+    EXPECT_EQ(pool.used(), 1U << 20U);
+    for (std::byte* const block : blocks) {
+        pool.release(block, ByteRing::smallest_shift);
+    }
 }
 
 TEST_F(Memory, idle_connection_holds_no_buffer)
