@@ -282,7 +282,8 @@ void Verbs::handover(const Request& request, std::shared_ptr<Reply> reply)
                                   "is the peer running and ready? see its `sluicectl status`"));
             return;
         case HandoverResult::refused:
-            reply->answer(refusal(Exit::refused, "the node is stopping, handing over or not ready"));
+            reply->answer(
+                refusal(Exit::refused, "the node has no `vrrp`, is not ready, or is stopping or handing over already"));
             return;
         }
     });

@@ -99,8 +99,12 @@ void add_capture(CLI::App& program, Command& command)
     verb->add_option("--write,-w", options->file, "The file, - for standard output")->required();
     verb->add_option("--filter,-f", options->expression, "Only these, in the language of pcap-filter(7)");
     verb->add_flag("--dropped", options->dropped, "Only what is dropped, with the reason as a comment");
-    verb->add_option("--count,-c", options->count, "End after so many packets")->check(CLI::PositiveNumber);
-    verb->add_option("--seconds", options->seconds, "End after so many seconds")->check(CLI::PositiveNumber);
+    // CLI11's own words name the largest double, digit by digit.
+    const auto above_zero = [](const std::string& text) {
+        return CLI::PositiveNumber(text).empty() ? std::string{} : "`" + text + "` is no number above 0";
+    };
+    verb->add_option("--count,-c", options->count, "End after so many packets")->check(above_zero);
+    verb->add_option("--seconds", options->seconds, "End after so many seconds")->check(above_zero);
     verb->add_option("--snap,-s", options->snap, "Bytes of each packet, at most")
         ->check(CLI::Range(64, 65535))
         ->capture_default_str();
