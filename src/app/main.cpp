@@ -1,12 +1,15 @@
 #include "check_command.hpp"
 #include "supervisor.hpp"
 
+#include <config/names.hpp>
+
 #include <CLI/CLI.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
 #include <exception>
+#include <string>
 
 #ifdef SLUICE_JEMALLOC
 /// What a crowd of connections has held goes back to the system, by a thread of the allocator's own: docs/adr/0007.
@@ -20,14 +23,26 @@ namespace {
 
 using sluice::app::ExitCode;
 
+/// What of it layer 4 has, as the configuration judges it.
+template <class Choice>
+std::string forwarding_words()
+{
+    std::string words;
+    for (const auto& choice : sluice::config::Names<Choice>::table) {
+        words += choice.support.forward ? ' ' + std::string{choice.name} : std::string{};
+    }
+    return words;
+}
+
 ExitCode version()
 {
     std::printf("sluice %s\n"
                 "ports: af_xdp af_packet vdev pci\n"
-                "layer 4: fullnat nat; rr wrr mh\n"
+                "layer 4:%s;%s\n"
                 "layer 7: http/1.1 http/2 tls1.2 tls1.3 websocket\n"
                 "vrrp: version 3, ipv4 ipv6\n",
-                SLUICE_VERSION);
+                SLUICE_VERSION, forwarding_words<sluice::config::Method>().c_str(),
+                forwarding_words<sluice::config::Balance>().c_str());
     return ExitCode::success;
 }
 
