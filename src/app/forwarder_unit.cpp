@@ -21,6 +21,7 @@ l4::ForwarderOptions options_of(CoreContext& context, std::size_t flows) noexcep
     options.secret = context.shared.secret;
     options.shards = context.shared.layout.forwarders;
     options.affinities = &context.shared.affinities;
+    options.counters = &context.counters;
     return options;
 }
 

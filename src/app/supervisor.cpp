@@ -2,6 +2,8 @@
 
 #include "ask.hpp"
 
+#include <sluice/control/pools.hpp>
+
 #include <spdlog/spdlog.h>
 
 #include <csignal>
@@ -169,6 +171,9 @@ void Supervisor::tick()
             if (drains_.all().size() != drains) {
                 servers_changed();
             }
+        }
+        if (control::advance_slow_start(registry_, *model_, clock_.now())) {
+            rebuild_pools(true);
         }
         reset_after_farewell(clock_.now());
         if (stopping_) {

@@ -88,7 +88,8 @@ private:
     bool publish(std::unique_ptr<const control::Snapshot> snapshot, Duration patience);
     [[nodiscard]] control::DrainReport drain_report();
     void servers_changed(); ///< Health or drains did: layer 4's tables and what VRRP tracks follow
-    void rebuild_pools();
+    /// `rising`: those with slow start alone.
+    void rebuild_pools(bool rising);
     void tell_tracked_pools();
 
     // Leaving: supervisor_leave.cpp.

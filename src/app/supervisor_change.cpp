@@ -162,11 +162,12 @@ control::DrainReport Supervisor::drain_report()
 void Supervisor::servers_changed()
 {
     control::adopt(registry_, *model_);
-    rebuild_pools();
+    static_cast<void>(control::advance_slow_start(registry_, *model_, clock_.now()));
+    rebuild_pools(false);
     tell_tracked_pools();
 }
 
-void Supervisor::rebuild_pools()
+void Supervisor::rebuild_pools(bool rising)
 {
     const control::Snapshot& current = *node_->current();
     if (current.services->pools().empty()) {
@@ -175,7 +176,10 @@ void Supervisor::rebuild_pools()
     auto next = std::make_unique<control::Snapshot>(current);
     ++next->generation;
     for (const auto& pool : current.services->pools()) {
-        next->services = next->services->with_pool(l4::Pool::make(pool->id, pool->name, pool->options, pool->servers));
+        const config::Pool* const configured = config::find_pool(*model_, pool->name);
+        if (!rising || (configured != nullptr && configured->slow_start)) {
+            next->services = next->services->with_pool(control::rebuilt(*pool, *model_, registry_));
+        }
     }
     if (!publish(std::move(next), take_up_patience)) {
         spdlog::warn("a core has not taken up the new state of servers yet");

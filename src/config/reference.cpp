@@ -45,7 +45,12 @@ struct Inner<Located<T>> : Inner<T> {
 
 std::string support_text(const Support& support)
 {
-    return support.proxy && support.forward ? "" : support.proxy ? " (proxies only)" : " (not supported by this build)";
+    if (support.proxy && support.forward) {
+        return "";
+    }
+    return support.proxy     ? " (proxies only)"
+           : support.forward ? " (forwarding only)"
+                             : " (not supported by this build)";
 }
 
 template <class T>

@@ -7,6 +7,21 @@
 namespace sluice::config {
 
 template <>
+struct Schema<ServerLimits> {
+    static constexpr std::string_view text =
+        "Of forwarding, LVS's thresholds: from `upper` flows on a server takes nothing new, until it has fewer than "
+        "`lower`. Clients that persistence sends there still come.";
+    static constexpr std::tuple fields{
+        field("upper", &ServerLimits::upper, "TCP and UDP flows, closing ones included.")
+            .required()
+            .between(1, 1U << 30U),
+        field("lower", &ServerLimits::lower, "Fewer than these make room again.")
+            .between(1, 1U << 30U)
+            .unset("3/4 of `upper`"),
+    };
+};
+
+template <>
 struct Schema<Server> {
     static constexpr std::string_view text = "A server of a pool.";
     static constexpr std::tuple fields{
@@ -15,6 +30,7 @@ struct Schema<Server> {
             .required(),
         field("name", &Server::name, "A name for people.").is(Text::name).unset("its address"),
         field("weight", &Server::weight, "Its share; 0: quiesced, takes nothing new.").between(0, 65535),
+        field("limits", &Server::limits, "How many flows it may have.").unset("any number"),
     };
 };
 
@@ -100,6 +116,11 @@ struct Schema<Pool> {
               "Of `mh` and `sh` in forwarding, as LVS's mh-fallback and sh-fallback: clients of a server that has "
               "reached its limit go to another one. Without it they are refused until it has room."),
         field("servers", &Pool::servers, "The servers.").required(),
+        field("slow_start", &Pool::slow_start,
+              "Of forwarding with `wrr`, `wlc`, `sed`, `nq` and `twos`: a server that comes up begins with a tenth of "
+              "its weight and has the whole of it after this time.")
+            .between(std::chrono::milliseconds{100}, std::chrono::hours{1})
+            .unset("its whole weight at once"),
         field("timeouts", &Pool::timeouts, "How long servers may take."),
         field("retries", &Pool::retries, "Further attempts of a request, each on another server, where that is safe.")
             .between(0, 10),

@@ -169,6 +169,21 @@ struct Schema<ForwardTimeouts> {
 };
 
 template <>
+struct Schema<Persistence> {
+    static constexpr std::string_view text =
+        "All flows of a client go to one server, whatever the balance, also while that one has weight 0 or has reached "
+        "its limit; not when it is down or drained. `{}` is LVS's default.";
+    static constexpr std::tuple fields{
+        field("timeout", &Persistence::timeout,
+              "How long after its last new flow a client is remembered; it is not forgotten while it has flows.")
+            .between(std::chrono::seconds{1}, longest),
+        field("netmask", &Persistence::netmask, "Clients whose addresses agree in so many bits count as one.")
+            .between(1, 128)
+            .unset("every address by itself"),
+    };
+};
+
+template <>
 struct Schema<Forward> {
     static constexpr std::string_view text = "Layer 4: packets are passed to the servers of a pool, as LVS does.";
     static constexpr std::tuple fields{
@@ -179,6 +194,7 @@ struct Schema<Forward> {
             "Of `fullnat`: the addresses that servers see. Owned by a vrrp instance, so that flows survive a takeover.")
             .unset("the port's own"),
         field("timeouts", &Forward::timeouts, "When flows are forgotten."),
+        field("persistence", &Forward::persistence, "Keep clients at their servers.").unset("every flow is scheduled"),
         field("no_server", &Forward::no_server, "The answer when no server is healthy."),
         field("on_server_down", &Forward::on_server_down,
               "What happens to the TCP flows of a server that went down; UDP flows move."),

@@ -150,6 +150,14 @@ void check_reach(const Validation& check, const Service& service, const Pool& po
     }
 }
 
+void check_persistence(const Validation& check, const Service& service)
+{
+    if (service.forward->persistence && check.clean("services") && service.listen.front()->address.is_v4() &&
+        service.forward->persistence->netmask.value_or(0) > 32) {
+        check.report.error(service.forward->persistence->where, "an IPv4 address has 32 bits", "`netmask` is 1 to 32");
+    }
+}
+
 } // namespace
 
 void validate_forwarding(const Validation& check)
@@ -161,6 +169,7 @@ void validate_forwarding(const Validation& check)
         const Forward& forward = *service.forward;
         check_method(check, forward);
         check_sources(check, service);
+        check_persistence(check, service);
         const Pool* pool = find_pool(check.model, forward.pool.value);
         if (pool == nullptr) {
             if (!forward.pool->empty()) {

@@ -5,6 +5,7 @@
 #include <config/validate.hpp>
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 namespace sluice::config {
@@ -134,21 +135,64 @@ void check_balance(const Validation& check, const Pool& pool)
     }
 }
 
-/// What only forwarding has, in pools that a proxy uses.
-void check_proxied(const Validation& check, const Route& route)
+void check_slow_start(const Validation& check, const Pool& pool)
 {
-    const Pool* const pool = find_pool(check.model, **route.pool);
-    if (pool == nullptr) {
-        return; // Said by the service.
+    constexpr std::array weighing{Balance::wrr, Balance::wlc, Balance::sed, Balance::nq, Balance::twos};
+    if (pool.slow_start && std::find(weighing.begin(), weighing.end(), *pool.balance) == weighing.end()) {
+        check.report.error(pool.slow_start->where,
+                           tick(name_of(*pool.balance).name) + " has no weights that could rise",
+                           "`slow_start` is for wrr, wlc, sed, nq and twos");
     }
-    const Name<Balance>& name = name_of(*pool->balance);
-    if (!name.support.proxy) {
+}
+
+void check_limits(const Validation& check, const Pool& pool)
+{
+    for (const Server& server : pool.servers) {
+        if (server.limits && server.limits->lower.value_or(1) > server.limits->upper) {
+            check.report.error(server.limits->where, "`lower` is more than `upper`",
+                               "a full server takes flows again when it has fewer than `lower`");
+        }
+    }
+}
+
+/// The first route that proxies to the pool.
+const Route* proxied_by(const Model& model, const Pool& pool)
+{
+    for (const Service& service : model.services) {
+        if (!service.proxy) {
+            continue;
+        }
+        for (const Route& route : service.proxy->routes) {
+            if (route.pool && **route.pool == *pool.name) {
+                return &route;
+            }
+        }
+    }
+    return nullptr;
+}
+
+/// What only forwarding has, in a pool that a proxy uses.
+void check_proxied(const Validation& check, const Pool& pool, const Route& route)
+{
+    const auto only_forwarding = [&](const Where& where, std::string_view word, const std::string& hint) {
+        check.report.error(where, tick(word) + " is for forwarding", hint);
+        check.report.note(route.pool->where, "this route proxies to the pool");
+    };
+    if (const Name<Balance>& name = name_of(*pool.balance); !name.support.proxy) {
         std::string known;
         for (const Name<Balance>& item : Names<Balance>::table) {
             known += item.support.proxy ? (known.empty() ? "" : ", ") + std::string{item.name} : "";
         }
-        check.report.error(pool->balance.where, tick(name.name) + " is for forwarding", "for a proxy: " + known);
-        check.report.note(route.pool->where, "this route proxies to the pool");
+        only_forwarding(pool.balance.where, name.name, "for a proxy: " + known);
+    }
+    const std::string apart = "leave it out, or give forwarding a pool of its own";
+    if (pool.slow_start) {
+        only_forwarding(pool.slow_start->where, "slow_start", apart);
+    }
+    const auto limited = std::find_if(pool.servers.begin(), pool.servers.end(),
+                                      [](const Server& server) { return server.limits.has_value(); });
+    if (limited != pool.servers.end()) {
+        only_forwarding(limited->limits->where, "limits", apart);
     }
 }
 
@@ -191,21 +235,16 @@ void validate_pools(const Validation& check)
         }
         check_servers(check, pool, own);
         check_balance(check, pool);
+        check_slow_start(check, pool);
+        check_limits(check, pool);
+        if (const Route* const route = proxied_by(check.model, pool); route != nullptr) {
+            check_proxied(check, pool, *route);
+        }
         if (pool.health) {
             check_health(check, pool);
         }
         if (!used.contains(pool.name.value) && !pool.name->empty() && check.clean("services", "vrrp")) {
             check.report.warning(pool.name.where, "nothing uses pool " + tick(pool.name.value));
-        }
-    }
-    for (const Service& service : check.model.services) {
-        if (!service.proxy) {
-            continue;
-        }
-        for (const Route& route : service.proxy->routes) {
-            if (route.pool) {
-                check_proxied(check, route);
-            }
         }
     }
 }

@@ -110,6 +110,10 @@ void adopt(Registry& registry, const config::Model& model)
                 entry.server->set_status(health::Status::unchecked);
             }
             entry.checked = checked;
+            const std::uint32_t upper = server.limits ? server.limits->upper : 0;
+            const std::uint32_t three_quarters = upper - upper / 4; // LVS's default
+            const std::uint32_t lower = server.limits ? server.limits->lower.value_or(three_quarters) : 0;
+            entry.server->set_limits(upper, lower);
         }
     }
 }

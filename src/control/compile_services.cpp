@@ -1,5 +1,6 @@
 #include "compile_parts.hpp"
 
+#include <sluice/control/pools.hpp>
 #include <sluice/wire/headers.hpp>
 
 #include <algorithm>
@@ -60,7 +61,7 @@ std::shared_ptr<const l4::Pool> pool_of(const config::Pool& pool, Registry& regi
     for (const config::Server& server : pool.servers) {
         const auto& record = registry.server(*pool.name, server.name, {server.address->address, server.address->port},
                                              pool.health.has_value());
-        servers.push_back({record.id, record.server, server.weight});
+        servers.push_back({record.id, record.server, present_weight(pool, server, record)});
     }
     if (previous != nullptr) {
         for (const auto& known : previous->services->pools()) {
@@ -112,6 +113,11 @@ l4::Forwarding forwarding_of(const config::Forward& forward, const config::Pool&
     result.method = forwarding_method(*forward.method);
     result.pool = {registry.pool_id(*forward.pool)};
     result.timeouts = {forward.timeouts.tcp, forward.timeouts.tcp_fin, forward.timeouts.udp};
+    if (forward.persistence) {
+        constexpr std::uint8_t whole = 128;
+        const auto netmask = static_cast<std::uint8_t>(forward.persistence->netmask.value_or(whole));
+        result.persistence = l4::Persistence{forward.persistence->timeout, netmask};
+    }
     result.no_server = forward.no_server == config::NoServer::drop ? l4::NoServer::drop : l4::NoServer::reject;
     result.on_server_down =
         forward.on_server_down == config::OnServerDown::reset ? l4::OnServerDown::reset : l4::OnServerDown::keep;

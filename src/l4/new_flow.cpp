@@ -1,6 +1,7 @@
 // What happens to the first packet of a flow, and to a known flow whose time has come.
 #include <sluice/l4/forwarder.hpp>
 
+#include "affinity_kinds.hpp"
 #include "translate.hpp"
 
 #include <algorithm>
@@ -94,7 +95,6 @@ Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::Parse
 {
     const Forwarding& forwarding = *service.forwarding;
     const Pool& pool = *services_->pool(forwarding.pool);
-    Cursor& cursor = cursors_[pool.id.value % cursor_count];
     PickRequest request;
     request.client = parsed.source;
     request.client_port = parsed.source_port;
@@ -104,9 +104,11 @@ Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::Parse
     request.now = now;
     request.loads = &loads_;
     request.affinities = affinities_;
+    Affinity affinity = affinity_of(service, parsed.source, now);
     DropReason problem = DropReason::no_server;
-    for (; request.attempt < PickRequest::maximum_attempts; ++request.attempt) {
-        const auto picked = pool.scheduler->pick(pool.servers, request, cursor);
+    // A client that is bound to a server is not moved because that one has no port left.
+    for (; request.attempt < PickRequest::maximum_attempts && !affinity.followed; ++request.attempt) {
+        const auto picked = choose(pool, request, affinity);
         if (!picked) {
             break;
         }
@@ -130,7 +132,7 @@ Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::Parse
             problem = *refused;
             continue;
         }
-        return begin(flow, *server.record, parsed, forwarding, now);
+        return begin(flow, *server.record, parsed, forwarding, affinity, now);
     }
     if (problem != DropReason::no_server) {
         return Verdict::dropped(problem);
@@ -142,7 +144,8 @@ Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::Parse
 }
 
 Forwarder::FlowOrVerdict Forwarder::begin(flow::Flow& flow, health::Server& server, const wire::ParsedPacket& parsed,
-                                          const Forwarding& forwarding, TimePoint now) noexcept
+                                          const Forwarding& forwarding, const Affinity& affinity,
+                                          TimePoint now) noexcept
 {
     TcpState state = TcpState::none;
     if (flow.protocol == wire::protocol::tcp) {
@@ -157,7 +160,66 @@ Forwarder::FlowOrVerdict Forwarder::begin(flow::Flow& flow, health::Server& serv
     counters.flows.begin(is_active(state));
     counters.flows_total.add();
     server.flow_began();
+    if (affinity.terms != nullptr) {
+        remember(*added, affinity, now);
+    }
     return added;
+}
+
+Forwarder::Affinity Forwarder::affinity_of(const Service& service, const wire::IpAddress& client,
+                                           TimePoint now) const noexcept
+{
+    Affinity result;
+    if (service.forwarding->persistence) {
+        result.terms = &*service.forwarding->persistence;
+        const int bits = client.is_v4() ? 32 : 128;
+        const auto length = static_cast<std::uint8_t>(std::min<int>(result.terms->netmask, bits));
+        result.key =
+            affinities_->key(affinity_kind::persistence, service.id.value, wire::Prefix{client, length}.network());
+        result.bound = affinities_->find(result.key, now);
+    }
+    return result;
+}
+
+std::optional<std::uint32_t> Forwarder::choose(const Pool& pool, const PickRequest& request,
+                                               Affinity& affinity) noexcept
+{
+    const auto usable = [&](std::optional<std::uint32_t> index) {
+        return index && pool.servers[*index].record->available() && !request.was_tried(*index);
+    };
+    if (affinity.bound) {
+        if (const auto bound = pool.find(affinity.bound); usable(bound)) {
+            affinity.followed = true;
+            return bound;
+        }
+    }
+    const auto picked = pool.scheduler->pick(pool.servers, request, cursors_[pool.id.value % cursor_count]);
+    if (!picked || affinity.terms == nullptr) {
+        return picked;
+    }
+    const ServerId winner =
+        affinities_->bind(affinity.key, pool.servers[*picked].id, affinity.bound, request.now, affinity.terms->timeout);
+    // Another forwarder may have bound the client just now. If this attempt fails, the next one replaces what it bound.
+    affinity.bound = winner;
+    const auto agreed = pool.find(winner);
+    return usable(agreed) ? agreed : picked;
+}
+
+/// The time begins anew, and the entry stays at least as long as the flow.
+void Forwarder::remember(flow::Flow& flow, const Affinity& affinity, TimePoint now) noexcept
+{
+    using telemetry::Counter;
+    const ServerId server{flow.server_id};
+    static_cast<void>(affinities_->bind(affinity.key, server, affinity.bound, now, affinity.terms->timeout));
+    const AffinityPlace place = affinities_->hold(affinity.key, now);
+    table_.note(flow) = place;
+    if (options_.counters != nullptr) {
+        if (place == 0) {
+            options_.counters->count(Counter::affinity_full);
+        } else if (affinity.followed) {
+            options_.counters->count(Counter::flows_persistent);
+        }
+    }
 }
 
 std::optional<DropReason> Forwarder::choose_server_side(flow::Flow& flow, const Forwarding& forwarding,
@@ -233,6 +295,7 @@ void Forwarder::flow_removed(const flow::Flow& flow, TimePoint) noexcept
         server->counters(options_.core).flows.end(is_active(static_cast<TcpState>(flow.state)));
         server->flow_ended();
     }
+    affinities_->release(table_.note(flow));
 }
 
 } // namespace sluice::l4

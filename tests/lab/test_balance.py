@@ -1,4 +1,4 @@
-"""Layer 4 chooses servers: least connections by what is really open, with the counts that an operator sees.
+"""Layer 4 chooses servers: least connections by what is really open, persistence, limits; with the counts that an operator sees.
 
 client ══ hub ══ node
            ╚═ farm (three servers on one host: 8081, 8082, 8083)
@@ -21,7 +21,11 @@ ports: [{name: front, device: {interface: eth0, driver: af_packet}, addresses: [
 vrrp: [{name: public, port: front, vrid: 51, priority: 200, advert_interval: 100ms, addresses: [192.0.2.100]}]
 services:
   - {name: least, listen: 192.0.2.100:80/tcp, forward: {pool: least, timeouts: {tcp_fin: 1s}}}
+  - {name: sticky, listen: 192.0.2.100:81/tcp, forward: {pool: sticky, timeouts: {tcp_fin: 1s}, persistence: {timeout: 2s}}}
+  - {name: limited, listen: 192.0.2.100:82/tcp, forward: {pool: limited, timeouts: {tcp_fin: 1s}}}
 pools:
+  - {name: sticky, balance: rr, servers: [{address: 192.0.2.20:8081}, {address: 192.0.2.20:8082}, {address: 192.0.2.20:8083}]}
+  - {name: limited, balance: fo, servers: [{address: 192.0.2.20:8081, weight: 9, limits: {upper: 3, lower: 2}}, {address: 192.0.2.20:8082}]}
   - {name: least, balance: lc, servers: [{address: 192.0.2.20:8081}, {address: 192.0.2.20:8082}, {address: 192.0.2.20:8083}]}
 control: {socket: "{socket}"}
 """
@@ -72,6 +76,9 @@ class Site:
         return {item["address"].split(":")[1]: (item["flows_active"], item["flows_inactive"])
                 for item in self.node.json("servers")["servers"] if item["pool"] == pool}
 
+    def quiet_but(self, pool, flows):
+        wait_until(lambda: sum(sum(pair) for pair in self.flows(pool).values()) == flows, 10, "closed flows to be forgotten", 0.1)
+
     def quiet(self, pool):
         wait_until(lambda: set(self.flows(pool).values()) == {(0, 0)}, 10, "the flows of before to be forgotten", 0.1)
 
@@ -98,4 +105,37 @@ def test_least_connections_follow_what_is_open(site):
     fresh = [site.open(80) for _ in range(counts["8082"])]
     assert {port for _, port in fresh} == {"8082"}, [port for _, port in fresh]
     for one, _ in held + fresh:
+        one.close()
+
+
+def test_persistence_keeps_a_client_while_it_has_flows_and_until_its_server_is_drained(site):
+    held, first = site.open(81)
+    assert {site.open(81)[1] for _ in range(9)} == {first}, "nine more flows of the client, on both forwarders"
+    other = {site.open(81, "192.0.2.31")[1] for _ in range(3)}
+    assert len(other) == 1 and other != {first}, "another client, the next in turn"
+    # Its time is over, but a flow of it is there.
+    site.quiet_but("sticky", 1)
+    time.sleep(2.5)
+    assert site.open(81)[1] == first
+    site.node.ctl("drain", f"sticky/192.0.2.20:{first}")
+    moved = site.open(81)[1]
+    assert moved != first and site.open(81)[1] == moved, "drain overrides it, and the client stays where it went"
+    held.send(b"x")  # Existing flows go on.
+    assert site.flows("sticky")[first][0] == 1
+    site.node.ctl("undrain", f"sticky/192.0.2.20:{first}")
+    assert site.open(81)[1] == moved
+    held.close()
+
+
+def test_server_at_its_limit_gets_nothing_until_it_has_room(site):
+    held = [site.open(82) for _ in range(5)]
+    assert [port for _, port in held] == ["8081"] * 3 + ["8082"] * 2
+    servers = {item["address"]: item for item in site.node.json("servers")["servers"] if item["pool"] == "limited"}
+    assert servers["192.0.2.20:8081"]["full"] and not servers["192.0.2.20:8081"]["accepts_new"]
+    assert not servers["192.0.2.20:8082"]["full"]
+    for one, _ in held[:2]:
+        one.close()
+    wait_until(lambda: sum(site.flows("limited")["8081"]) == 1, 10, "two flows to be forgotten", 0.1)
+    assert site.open(82)[1] == "8081"
+    for one, _ in held[2:]:
         one.close()

@@ -13,10 +13,19 @@ enum class Balance : std::uint8_t { rr, wrr, lc, wlc, sh, dh, mh, sed, nq, fo, o
 /// What the hashing methods (sh, mh) hash of the client.
 enum class HashKey : std::uint8_t { address, address_port };
 
+/// LVS's thresholds.
+struct ServerLimits {
+    std::uint32_t upper = 0;
+    std::optional<std::uint32_t> lower; ///< Unset: three quarters of `upper`.
+    Where where;
+    bool operator==(const ServerLimits&) const = default;
+};
+
 struct Server {
-    Located<ServerAddress> address; ///< Identity in its pool.
-    std::string name;               ///< Empty: shown as its address.
-    std::uint32_t weight = 1;       ///< 0: quiesced, takes nothing new.
+    Located<ServerAddress> address;     ///< Identity in its pool.
+    std::string name;                   ///< Empty: shown as its address.
+    std::uint32_t weight = 1;           ///< 0: quiesced, takes nothing new.
+    std::optional<ServerLimits> limits; ///< Of layer 4 flows.
     Where where;
     bool operator==(const Server&) const = default;
 };
@@ -78,6 +87,7 @@ struct Pool {
     HashKey hash_key = HashKey::address;
     bool hash_fallback = false; ///< Of sh and mh: clients of a server that is full go to others.
     std::vector<Server> servers;
+    std::optional<Located<Duration>> slow_start; ///< Of layer 4: how long a weight rises after its server comes up.
     PoolTimeouts timeouts;
     std::uint32_t retries = 1;         ///< Further attempts of a request after the first.
     std::optional<HealthCheck> health; ///< Unset: every server counts as up, "unchecked".

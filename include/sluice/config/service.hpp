@@ -140,11 +140,20 @@ struct ForwardTimeouts {
     bool operator==(const ForwardTimeouts&) const = default;
 };
 
+/// A client comes to the server of its flows before.
+struct Persistence {
+    Duration timeout = std::chrono::seconds{300}; ///< From the last new flow on; and as long as there are flows.
+    std::optional<std::uint32_t> netmask;         ///< Bits of the client's address that count; unset: all.
+    Where where;
+    bool operator==(const Persistence&) const = default;
+};
+
 struct Forward {
     Located<Method> method{Method::fullnat, {}};
     Located<std::string> pool;
     std::vector<Located<wire::IpAddress>> source; ///< Of fullnat; empty: the port's own addresses.
     ForwardTimeouts timeouts;
+    std::optional<Persistence> persistence; ///< Unset: every flow is scheduled.
     NoServer no_server = NoServer::reject;
     OnServerDown on_server_down = OnServerDown::keep; ///< Of TCP flows; UDP flows always move.
     Where where;

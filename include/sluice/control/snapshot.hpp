@@ -39,6 +39,10 @@ struct Registry {
         l4::ServerId id;
         bool listed = false;  ///< The configuration that runs has it
         bool checked = false; ///< Its pool has a health check there
+        // Slow start, see advance_slow_start():
+        bool was_available = false;
+        TimePoint available_since{};
+        std::uint32_t tenths = 10; ///< Of its weight
     };
 
     std::map<ServerKey, ServerEntry> servers;

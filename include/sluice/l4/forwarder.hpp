@@ -31,12 +31,13 @@ class FragmentMap;
 struct ForwarderOptions {
     std::uint16_t index = 0; ///< Among `forwarders`
     std::uint16_t forwarders = 1;
-    std::uint16_t core = 0;                 ///< Whose cell of each server's counters is written
-    std::uint32_t flows = 65536;            ///< Capacity of the flow table
-    HashKey secret;                         ///< Of this process
-    flow::ShardMap shards;                  ///< Of forwarders
-    std::uint32_t resets_per_second = 1000; ///< RSTs for closed ports and unknown flows
-    AffinityTable* affinities = nullptr;    ///< Of all forwarders; nullptr: one of its own
+    std::uint16_t core = 0;                      ///< Whose cell of each server's counters is written
+    std::uint32_t flows = 65536;                 ///< Capacity of the flow table
+    HashKey secret;                              ///< Of this process
+    flow::ShardMap shards;                       ///< Of forwarders
+    std::uint32_t resets_per_second = 1000;      ///< RSTs for closed ports and unknown flows
+    AffinityTable* affinities = nullptr;         ///< Of all forwarders; nullptr: one of its own
+    telemetry::CoreCounters* counters = nullptr; ///< For what is no drop; nullptr: not counted
 };
 
 /// The first pass over a burst: what the second pass needs to know of one packet.
@@ -122,9 +123,22 @@ private:
     /// Fills in how the flow looks on its server's side, by the method; says why it cannot be.
     [[nodiscard]] std::optional<telemetry::DropReason>
     choose_server_side(flow::Flow& flow, const Forwarding& forwarding, flow::Shard shard, TimePoint now) noexcept;
+    /// Of a new flow whose client may be bound to a server.
+    struct Affinity {
+        const Persistence* terms = nullptr; ///< None: every flow is scheduled
+        AffinityKey key;
+        ServerId bound;        ///< When the flow came; nobody when its client is new
+        bool followed = false; ///< The flow goes there
+    };
+    [[nodiscard]] Affinity affinity_of(const Service& service, const wire::IpAddress& client,
+                                       TimePoint now) const noexcept;
+    /// Where the client is bound to, else where the scheduler says.
+    [[nodiscard]] std::optional<std::uint32_t> choose(const Pool& pool, const PickRequest& request,
+                                                      Affinity& affinity) noexcept;
+    void remember(flow::Flow& flow, const Affinity& affinity, TimePoint now) noexcept;
     /// Adds a flow whose addresses and ports are chosen, and counts it.
     [[nodiscard]] FlowOrVerdict begin(flow::Flow& flow, health::Server& server, const wire::ParsedPacket& parsed,
-                                      const Forwarding& forwarding, TimePoint now) noexcept;
+                                      const Forwarding& forwarding, const Affinity& affinity, TimePoint now) noexcept;
     /// Picks local address and port of a full-NAT flow; false when none of its shard is free.
     [[nodiscard]] bool choose_source(flow::Flow& flow, const Forwarding& forwarding, flow::Shard shard,
                                      TimePoint now) noexcept;

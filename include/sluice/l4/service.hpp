@@ -30,10 +30,20 @@ struct Pool {
     SchedulerOptions options;
     std::vector<PoolServer> servers;
     std::unique_ptr<const Scheduler> scheduler;
+    std::vector<std::uint16_t> by_id; ///< Indices of servers, in the order of their ids
+
+    /// The index of a server.
+    [[nodiscard]] std::optional<std::uint32_t> find(ServerId id) const noexcept;
 
     /// Control thread. Builds the scheduler by the servers' present health.
     [[nodiscard]] static std::shared_ptr<const Pool> make(PoolId id, std::string name, const SchedulerOptions& options,
                                                           std::vector<PoolServer> servers);
+};
+
+/// A client is bound to the server of its flows before.
+struct Persistence {
+    Duration timeout = std::chrono::seconds{300}; ///< From its last new flow on
+    std::uint8_t netmask = 128;                   ///< Bits of its address that count; more than it has: all
 };
 
 /// What a forwarding service does.
@@ -41,6 +51,7 @@ struct Forwarding {
     Method method = Method::fullnat;
     PoolId pool;
     FlowTimeouts timeouts;
+    std::optional<Persistence> persistence;
     NoServer no_server = NoServer::reject;
     OnServerDown on_server_down = OnServerDown::keep; ///< Of TCP flows; UDP flows always move
     /// fullnat: our addresses to speak to servers from, of both families if need be. Control fills in the ports' own

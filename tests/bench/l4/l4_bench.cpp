@@ -188,13 +188,18 @@ void fullnat(benchmark::State& state) { measure(state, l4::Method::fullnat, whol
 void dr(benchmark::State& state) { measure(state, l4::Method::dr, whole); }
 
 /// Flows that nobody has seen before: schedule, choose a source port, insert, and expire again.
-void new_flows(benchmark::State& state, l4::Method method)
+void new_flows(benchmark::State& state, l4::Method method, l4::Balance balance = l4::Balance::rr,
+               std::uint32_t servers = 64, bool persistent = false)
 {
     test::World world;
     world.method = method;
+    world.scheduler.balance = balance;
     world.options.flows = 1U << 18U;
     world.forwarding.timeouts.udp = std::chrono::milliseconds{100};
-    for (std::uint32_t server = 0; server < 64; ++server) {
+    if (persistent) {
+        world.forwarding.persistence = l4::Persistence{};
+    }
+    for (std::uint32_t server = 0; server < servers; ++server) {
         world.add_server(wire::IpAddress::v4(0x0a000100U + server).to_string() + ":53");
     }
     world.start();
@@ -211,7 +216,10 @@ void new_flows(benchmark::State& state, l4::Method method)
         std::memcpy(packet.data(), frame.data(), frame.size());
         wire::ParsedPacket parsed;
         static_cast<void>(wire::parse_frame(frame, parsed));
-        parsed.source = wire::IpAddress::v4(0x0b000000U + ++client);
+        // A persistent service has 1000 clients with many ports each; without it every flow is another client's.
+        ++client;
+        parsed.source = wire::IpAddress::v4(0x0b000000U + (persistent ? client % 1000 : client));
+        parsed.source_port = persistent ? static_cast<std::uint16_t>(client / 1000) : std::uint16_t{1};
         opened += world.forwarder->process(packet, parsed, world.now).action == l4::Action::transmit ? 1 : 0;
     }
     state.SetItemsProcessed(state.iterations());
@@ -229,5 +237,9 @@ BENCHMARK(dr)->Arg(1000)->Arg(1'000'000);
 BENCHMARK_CAPTURE(new_flows, nat, l4::Method::nat);
 BENCHMARK_CAPTURE(new_flows, fullnat, l4::Method::fullnat);
 BENCHMARK_CAPTURE(new_flows, dr, l4::Method::dr);
+BENCHMARK_CAPTURE(new_flows, nat_mh, l4::Method::nat, l4::Balance::mh);
+BENCHMARK_CAPTURE(new_flows, nat_wlc_8_servers, l4::Method::nat, l4::Balance::wlc, 8U);
+BENCHMARK_CAPTURE(new_flows, nat_wlc_64_servers, l4::Method::nat, l4::Balance::wlc, 64U);
+BENCHMARK_CAPTURE(new_flows, nat_persistent, l4::Method::nat, l4::Balance::rr, 64U, true);
 
 } // namespace

@@ -287,6 +287,30 @@ vrrp:
          one_port + "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {routes: [{pool: p}]}}]\npools: [{name: p, "
                     "servers: [{address: 192.0.2.20}], balance: wlc}]\n",
          ""},
+        {"limits_upside_down",
+         one_port + "services: [{name: s, listen: 192.0.2.11:53/udp, forward: {pool: p}}]\npools: [{name: p, servers: "
+                    "[{address: 192.0.2.20, limits: {upper: 10, lower: 11}}]}]\n",
+         "3:59: error: `lower` is more than `upper` [a full server takes flows again when it has fewer than "
+         "`lower`]\n"},
+        {"slow_start_of_a_hash",
+         one_port + "services: [{name: s, listen: 192.0.2.11:53/udp, forward: {pool: p}}]\npools: [{name: p, balance: "
+                    "mh, slow_start: 30s, servers: [{address: 192.0.2.20}]}]\n",
+         "3:44: error: `mh` has no weights that could rise [`slow_start` is for wrr, wlc, sed, nq and twos]\n"},
+        {"limits_and_slow_start_on_a_proxy",
+         one_port + "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {routes: [{pool: p}]}}]\npools: [{name: p, "
+                    "slow_start: 30s, servers: [{address: 192.0.2.20, limits: {upper: 10}}]}]\n",
+         "3:31: error: `slow_start` is for forwarding [leave it out, or give forwarding a pool of its own]\n"
+         "2:73: note: this route proxies to the pool\n"
+         "3:76: error: `limits` is for forwarding [leave it out, or give forwarding a pool of its own]\n"
+         "2:73: note: this route proxies to the pool\n"},
+        {"limits_and_slow_start_on_a_forwarding_service",
+         one_port + "services: [{name: s, listen: 192.0.2.11:53/udp, forward: {pool: p, persistence: {}}}]\npools: "
+                    "[{name: p, slow_start: 30s, servers: [{address: 192.0.2.20, limits: {upper: 10}}]}]\n",
+         ""},
+        {"persistence_with_an_ipv6_mask_for_ipv4",
+         one_port + "services: [{name: s, listen: 192.0.2.11:53/udp, forward: {pool: p, persistence: {netmask: 64}}}]\n"
+                    "pools: [{name: p, servers: [{address: 192.0.2.20}]}]\n",
+         "2:81: error: an IPv4 address has 32 bits [`netmask` is 1 to 32]\n"},
         {"source_without_fullnat",
          one_port + "services: [{name: s, listen: 192.0.2.11:53/udp, forward: {pool: p, method: nat, source: "
                     "[192.0.2.11]}}]\npools: [{name: p, servers: [{address: 192.0.2.20}]}]\n",

@@ -32,11 +32,16 @@ const std::vector<Row>& word_rows()
         {"keepalived_real_server", one_port + "pools: [{name: p, real_server: [], servers: [{address: 192.0.2.20}]}]\n",
          "2:16: warning: nothing uses pool `p`\n"
          "2:19: error: unknown key `real_server` [it is called `servers`. Known here: name, balance, hash_key, "
-         "hash_fallback, servers, timeouts, retries, health]\n"},
+         "hash_fallback, servers, slow_start, timeouts, retries, health]\n"},
         {"lvs_scheduler", one_port + "pools: [{name: p, scheduler: wrr, servers: [{address: 192.0.2.20}]}]\n",
          "2:16: warning: nothing uses pool `p`\n"
          "2:19: error: unknown key `scheduler` [it is called `balance`, in the pool. Known here: name, balance, "
-         "hash_key, hash_fallback, servers, timeouts, retries, health]\n"},
+         "hash_key, hash_fallback, servers, slow_start, timeouts, retries, health]\n"},
+        {"keepalived_persistence_timeout",
+         one_port + "services: [{name: s, persistence_timeout: 50, listen: 192.0.2.11:80/udp, forward: {pool: p}}]\n"
+                    "pools: [{name: p, servers: [{address: 192.0.2.20}]}]\n",
+         "2:22: error: unknown key `persistence_timeout` [write `persistence: {timeout: ...}` under `forward`. Known "
+         "here: name, listen, proxy, forward, clients]\n"},
         {"nginx_upstream", one_port + "upstream: {}\n",
          "2:1: error: unknown key `upstream` [it is called `pools`. Known here: version, node, cpu, memory, ports, "
          "vrrp, defaults, services, pools, lists, stop, control, admin, log, include]\n"},
