@@ -36,6 +36,7 @@ public:
     [[nodiscard]] std::vector<std::optional<control::CoreUse>> core_use() override;
     void connections(const std::shared_ptr<const control::ConnectionFilter>& filter, control::ConnectionCursor& cursor,
                      std::vector<control::ConnectionView>& out) override;
+    [[nodiscard]] std::optional<control::FlowExplanation> explain(const flow::FiveTuple& tuple) override;
     [[nodiscard]] const control::FileJudgement& file_on_disk() override;
 
     control::ReloadReport reload(bool wait) override;

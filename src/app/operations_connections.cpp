@@ -136,4 +136,32 @@ void NodeOperations::connections(const Filter& filter, control::ConnectionCursor
     cursor.core += cursor.position == 0 ? 1 : 0;
 }
 
+std::optional<control::FlowExplanation> NodeOperations::explain(const flow::FiveTuple& tuple)
+{
+    Node& node = *supervisor_.node_;
+    const Layout& layout = node.shared().layout;
+    std::size_t core = layout.forwarder_core.front();
+    // Any forwarder knows who owns the flow; the owner knows the rest.
+    for (int question = 0; question < 2; ++question) {
+        const auto decisions = ask(node, core, [tuple](Core& on) {
+            const CoreContext& context = on.context();
+            l4::Forwarder& forwarder = on.forwarder()->layer4();
+            forwarder.begin_turn(*context.snapshot->services, context.now);
+            return forwarder.explain(tuple, context.now);
+        });
+        if (!decisions) {
+            return {};
+        }
+        const l4::Owner::Kind owner = l4::kind_of_owner(decisions->role);
+        const bool is_worker = owner == l4::Owner::Kind::worker;
+        const std::size_t owns = is_worker ? layout.worker_core[layout.workers.owner(decisions->shard)]
+                                           : layout.forwarder_core[layout.forwarders.owner(decisions->shard)];
+        if (owner != l4::Owner::Kind::forwarder || owns == core) {
+            return control::FlowExplanation{*decisions, is_worker ? owns : core};
+        }
+        core = owns;
+    }
+    return {};
+}
+
 } // namespace sluice::app

@@ -79,6 +79,7 @@ const Verbs::Verb* Verbs::find(std::string_view name) noexcept
         {"handover", true, nullptr},
         {"log", true, nullptr},
         {"capture", true, nullptr},
+        {"explain-flow", false, nullptr},
     };
     const auto* found =
         std::find_if(std::begin(verbs), std::end(verbs), [&](const Verb& verb) { return verb.name == name; });
@@ -120,6 +121,8 @@ void Verbs::handle(const Request& request, const Caller& caller, std::shared_ptr
             reply->answer(reload(request));
         } else if (verb->name == "plan") {
             reply->answer(plan());
+        } else if (verb->name == "explain-flow") {
+            reply->answer(explain(request));
         } else if (verb->name == "config") {
             reply->answer(config(request));
         } else if (verb->name == "log") {
@@ -214,6 +217,33 @@ json::object Verbs::plan()
     }
     object["changes"] = std::move(changes);
     return object;
+}
+
+json::object Verbs::explain(const Request& request)
+{
+    const std::string protocol = request.text("protocol").value_or("");
+    const auto client = wire::Endpoint::parse(request.text("client").value_or(""));
+    const auto service = wire::Endpoint::parse(request.text("service_address").value_or(""));
+    if (protocol != "tcp" && protocol != "udp") {
+        throw std::invalid_argument{fmt::format("`{}` is neither tcp nor udp", protocol)};
+    }
+    for (const char* key : {"client", "service_address"}) {
+        if (const std::string text = request.text(key).value_or(""); !wire::Endpoint::parse(text)) {
+            throw std::invalid_argument{
+                fmt::format("`{}` is no ADDR:PORT; IPv6 stands in brackets: [2001:db8::1]:443", text)};
+        }
+    }
+    if (client->address.is_v4() != service->address.is_v4()) {
+        throw std::invalid_argument{"client and service are of different address families"};
+    }
+    const flow::FiveTuple tuple{client->address, service->address, client->port, service->port,
+                                protocol == "tcp" ? wire::protocol::tcp : wire::protocol::udp};
+    const auto explanation = operations_.explain(tuple);
+    if (!explanation) {
+        return refusal(Exit::refused, "the core that owns this flow did not answer in time",
+                       "`sluicectl cores` shows it");
+    }
+    return explanation_view(operations_, tuple, *explanation);
 }
 
 json::object Verbs::config(const Request& request)

@@ -33,6 +33,9 @@ inline constexpr Duration stalled_after = std::chrono::seconds{1};
 [[nodiscard]] boost::json::object certificates_view(Operations& node);
 [[nodiscard]] boost::json::object version_view(Operations& node);
 [[nodiscard]] boost::json::object connection_line(const Operations& node, const ConnectionView& connection);
+/// One `steps` item for each decision, in their order.
+[[nodiscard]] boost::json::object explanation_view(Operations& node, const flow::FiveTuple& tuple,
+                                                   const FlowExplanation& explanation);
 [[nodiscard]] boost::json::object event_line(const Operations& node, const RecordedEvent& event);
 [[nodiscard]] boost::json::object reload_object(const ReloadReport& report);
 

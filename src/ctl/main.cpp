@@ -6,6 +6,7 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -92,6 +93,21 @@ void add_connections(CLI::App& program, Command& command)
     });
 }
 
+void add_explanation(CLI::App& program, Command& command)
+{
+    const auto words = std::make_shared<std::array<std::string, 3>>();
+    CLI::App* verb = program.add_subcommand("explain-flow",
+                                            "What the node would do with a flow's next packet, and which line says so");
+    verb->add_option("PROTOCOL", (*words)[0], "tcp or udp")->required()->check(CLI::IsMember({"tcp", "udp"}));
+    verb->add_option("CLIENT", (*words)[1], "Where it comes from, ADDR:PORT")->required();
+    verb->add_option("SERVICE", (*words)[2], "Where it goes, ADDR:PORT")->required();
+    verb->callback([words, &request = command.request] {
+        request["protocol"] = (*words)[0];
+        request["client"] = (*words)[1];
+        request["service_address"] = (*words)[2];
+    });
+}
+
 void add_capture(CLI::App& program, Command& command)
 {
     const auto options = std::make_shared<sluice::ctl::CaptureOptions>();
@@ -130,6 +146,7 @@ void add_changes(CLI::App& program, Command& command)
 
     add_connections(program, command);
     add_capture(program, command);
+    add_explanation(program, command);
 
     CLI::App* config = program.add_subcommand("config", "The configuration that runs");
     config->add_flag("--diff", words->diff, "Its difference from the file on the disk");

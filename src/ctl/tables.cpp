@@ -313,6 +313,19 @@ std::string plan_text(const json::object& answer)
     return out;
 }
 
+std::string explanation_text(const json::object& answer)
+{
+    Rows rows;
+    for (const json::value& item : list_at(answer, "steps")) {
+        const json::object& step = item.as_object();
+        const bool written = step.contains("line");
+        rows.push_back({text(step, "step"), text(step, "decision"),
+                        written ? fmt::format("{}:{}:{}", text(step, "file"), cell(step, "line"), cell(step, "column"))
+                                : std::string{}});
+    }
+    return format_table({"STEP", "DECISION", "WHERE"}, rows);
+}
+
 std::string reload_text(const json::object& answer)
 {
     std::string out = diagnostics_text(at(answer, "diagnostics"));
@@ -431,6 +444,9 @@ std::string render(std::string_view verb, const json::object& answer)
     }
     if (verb == "certificates") {
         return certificates_text(answer);
+    }
+    if (verb == "explain-flow") {
+        return explanation_text(answer);
     }
     if (verb == "plan") {
         return plan_text(answer);

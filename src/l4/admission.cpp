@@ -98,8 +98,8 @@ Duration FlowRates::interval(std::uint32_t per_second) const noexcept
     return Duration{std::chrono::seconds{1}} * forwarders_ / per_second;
 }
 
-bool FlowRates::source_is_over(ServiceId service, const wire::IpAddress& source, Duration interval,
-                               TimePoint now) noexcept
+bool FlowRates::source_is_over(ServiceId service, const wire::IpAddress& source, Duration interval, TimePoint now,
+                               bool count) noexcept
 {
     const std::uint64_t low = source.is_v4() ? source.low() : 0;
     const std::uint64_t hash = siphash13_words(secret_, source.high(), low, service.value);
@@ -109,20 +109,22 @@ bool FlowRates::source_is_over(ServiceId service, const wire::IpAddress& source,
     if (made_up - now > at_once - std::min(interval, at_once)) {
         return true;
     }
-    // Only what is lower is raised: a source pays for what others took in one row at most.
-    first = std::max(first, made_up + interval);
-    second = std::max(second, made_up + interval);
+    if (count) {
+        // Only what is lower is raised: a source pays for what others took in one row at most.
+        first = std::max(first, made_up + interval);
+        second = std::max(second, made_up + interval);
+    }
     return false;
 }
 
-std::optional<DropReason> FlowRates::take(ServiceId service, const Admission& admission, const wire::IpAddress& source,
-                                          TimePoint now) noexcept
+std::optional<DropReason> FlowRates::judge(ServiceId service, const Admission& admission, const wire::IpAddress& source,
+                                           TimePoint now, bool count) noexcept
 {
     if (admission.clients != nullptr && !admission.clients->allows(source)) {
         return DropReason::client_denied;
     }
     if (admission.new_flows_per_source != 0 &&
-        source_is_over(service, source, interval(admission.new_flows_per_source), now)) {
+        source_is_over(service, source, interval(admission.new_flows_per_source), now, count)) {
         return DropReason::source_rate_exceeded;
     }
     if (admission.new_flows != 0) {
@@ -131,7 +133,9 @@ std::optional<DropReason> FlowRates::take(ServiceId service, const Admission& ad
         if (made_up > now + at_once - std::min(each, at_once)) {
             return DropReason::service_rate_exceeded;
         }
-        made_up = std::max(made_up, now) + each;
+        if (count) {
+            made_up = std::max(made_up, now) + each;
+        }
     }
     return {};
 }

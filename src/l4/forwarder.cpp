@@ -147,17 +147,11 @@ Verdict Forwarder::process(packet::Packet& packet, wire::ParsedPacket& parsed, c
                            TimePoint now) noexcept
 {
     const Placement& placement = prepared.placement;
-    if (placement.target.address != nullptr && !holds(*placement.target.address)) {
-        return Verdict::dropped(DropReason::backup_address);
+    if (const auto problem = impossible(placement, parsed)) {
+        return Verdict::dropped(*problem);
     }
     if (placement.role == Role::local) {
         return pass_to(Action::local, placement);
-    }
-    if (impossible_source(parsed.source)) {
-        return Verdict::dropped(DropReason::source_address_invalid);
-    }
-    if (may_claim_us(placement.role, parsed) && services_->classify(parsed.source, 0, 0).address != nullptr) {
-        return Verdict::dropped(DropReason::source_address_invalid);
     }
     const bool for_a_forwarder = kind_of_owner(placement.role) == Owner::Kind::forwarder;
     if (for_a_forwarder && options_.forwarders > 1 && !owns(shard_of(placement))) {
@@ -191,6 +185,23 @@ Verdict Forwarder::process(packet::Packet& packet, wire::ParsedPacket& parsed, c
         break;
     }
     return Verdict::dropped(DropReason::not_ours);
+}
+
+std::optional<DropReason> Forwarder::impossible(const Placement& placement,
+                                                const wire::ParsedPacket& parsed) const noexcept
+{
+    if (placement.target.address != nullptr && !holds(*placement.target.address)) {
+        return DropReason::backup_address;
+    }
+    if (placement.role == Role::local) {
+        return {};
+    }
+    const bool ours =
+        may_claim_us(placement.role, parsed) && services_->classify(parsed.source, 0, 0).address != nullptr;
+    if (ours || impossible_source(parsed.source)) {
+        return DropReason::source_address_invalid;
+    }
+    return {};
 }
 
 Verdict Forwarder::to_service(packet::Packet& packet, wire::ParsedPacket& parsed, const Prepared& prepared,
@@ -383,6 +394,11 @@ Verdict Forwarder::refuse(packet::Packet& packet, wire::ParsedPacket& parsed, Dr
 {
     if (parsed.is_fragment || (parsed.protocol == wire::protocol::tcp && is_reset(parsed))) {
         return Verdict::dropped(reason);
+    }
+    if (explaining_ != nullptr) {
+        Verdict verdict = report(reason, wire::IcmpErrorKind::port_unreachable);
+        verdict.action = parsed.protocol == wire::protocol::udp ? Action::icmp_error : Action::reset;
+        return verdict;
     }
     if (!packet.checksum_verified()) {
         if (const auto problem = wire::verify_transport(packet.bytes(), parsed)) {

@@ -55,6 +55,9 @@ public:
         if (!chosen) {
             return {};
         }
+        if (request.look_only) {
+            return chosen;
+        }
         const ServerId winner = table.bind(key, servers[*chosen].id, bound, request.now, locality_lifetime);
         const auto agreed = index_of(servers, winner);
         return usable(servers, agreed, request) ? agreed : chosen;
@@ -76,7 +79,7 @@ public:
                                                     Cursor&) const noexcept override
     {
         Set set = read(servers, request);
-        if (set.size > 1 && !has_changed(request)) {
+        if (set.size > 1 && !request.look_only && !has_changed(request)) {
             request.affinities->forget(key(request, set.busiest));
             note_change(request);
             set = read(servers, request);
@@ -151,6 +154,9 @@ private:
     void note_change(const PickRequest& request) const noexcept
     {
         constexpr ServerId somebody{1};
+        if (request.look_only) {
+            return;
+        }
         request.affinities->bind(changed(request), somebody, {}, request.now, locality_lifetime);
     }
     [[nodiscard]] AffinityKey changed(const PickRequest& request) const noexcept
@@ -160,6 +166,9 @@ private:
     [[nodiscard]] std::uint32_t bind(std::span<const PoolServer> servers, const PickRequest& request,
                                      std::uint32_t member, std::uint32_t server, ServerId instead_of) const noexcept
     {
+        if (request.look_only) {
+            return server;
+        }
         request.affinities->bind(key(request, member), servers[server].id, instead_of, request.now, locality_lifetime);
         return server;
     }

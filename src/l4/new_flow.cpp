@@ -74,7 +74,7 @@ Forwarder::FlowOrVerdict Forwarder::open(packet::Packet& packet, wire::ParsedPac
         }
     }
     if (!service.admission.asks_nothing()) {
-        if (const auto refused = rates_.take(service.id, service.admission, parsed.source, now)) {
+        if (const auto refused = admit(service, parsed.source, now)) {
             return Verdict::dropped(*refused);
         }
     }
@@ -87,7 +87,14 @@ std::optional<DropReason> Forwarder::refuses_connection(const wire::ParsedPacket
     if (service.admission.asks_nothing() || !parsed.has_transport() || !opens_connection(parsed.tcp_flags)) {
         return {};
     }
-    return rates_.take(service.id, service.admission, parsed.source, now);
+    return admit(service, parsed.source, now);
+}
+
+std::optional<DropReason> Forwarder::admit(const Service& service, const wire::IpAddress& source,
+                                           TimePoint now) noexcept
+{
+    return explaining_ != nullptr ? rates_.ask(service.id, service.admission, source, now)
+                                  : rates_.take(service.id, service.admission, source, now);
 }
 
 Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::ParsedPacket& parsed, const Service& service,
@@ -104,6 +111,7 @@ Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::Parse
     request.now = now;
     request.loads = &loads_;
     request.affinities = affinities_;
+    request.look_only = explaining_ != nullptr;
     Affinity affinity = affinity_of(service, parsed.source, now);
     DropReason problem = DropReason::no_server;
     // A client that is bound to a server is not moved because that one has no port left.
@@ -152,6 +160,12 @@ Forwarder::FlowOrVerdict Forwarder::begin(flow::Flow& flow, health::Server& serv
         state = opens_connection(parsed.tcp_flags) ? TcpState::syn_sent : TcpState::established;
     }
     flow.state = static_cast<std::uint8_t>(state) & 0xfU;
+    if (explaining_ != nullptr) {
+        explaining_->flow = flow;
+        explaining_->by_persistence = affinity.followed;
+        explaining_->scheduler = services_->pool(forwarding.pool)->scheduler->name();
+        return &*explaining_->flow;
+    }
     flow::Flow* const added = table_.insert(flow, now, lifetime(state, forwarding.timeouts));
     if (added == nullptr) {
         return Verdict::dropped(DropReason::flow_table_full);
@@ -193,8 +207,10 @@ std::optional<std::uint32_t> Forwarder::choose(const Pool& pool, const PickReque
             return bound;
         }
     }
-    const auto picked = pool.scheduler->pick(pool.servers, request, cursors_[pool.id.value % cursor_count]);
-    if (!picked || affinity.terms == nullptr) {
+    Cursor untaken = cursors_[pool.id.value % cursor_count]; // An explanation takes nobody's turn.
+    Cursor& cursor = explaining_ != nullptr ? untaken : cursors_[pool.id.value % cursor_count];
+    const auto picked = pool.scheduler->pick(pool.servers, request, cursor);
+    if (!picked || affinity.terms == nullptr || explaining_ != nullptr) {
         return picked;
     }
     const ServerId winner =

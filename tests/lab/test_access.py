@@ -3,6 +3,7 @@ new flows at a proxy and at a forwarded service."""
 
 import http.client
 import ipaddress
+import json
 import socket
 
 import pytest
@@ -133,3 +134,45 @@ def test_source_opens_no_more_flows_than_its_rate_and_keeps_those_it_has(node, c
     one.sendto(b"again", (NODE, 7777))
     assert one.recv(100) == b"again"
     one.close()
+
+
+def steps(node, *words):
+    answer = node.json("explain-flow", *words)
+    return answer["passes"], {step["step"]: step for step in answer["steps"]}
+
+
+def test_explained_flow_is_what_happens_and_names_the_lines(node, client):
+    with open(node.path) as file:
+        lines = file.read().splitlines()
+
+    def line(step):
+        assert step["file"] == node.path
+        return lines[step["line"] - 1]
+
+    passes, said = steps(node, "udp", f"{FRIEND}:5555", f"{NODE}:7777")
+    assert passes and said["verdict"]["decision"] == "forwarded"
+    assert said["flow"]["decision"] == "new"
+    assert said["server"]["decision"] == "192.0.2.21:7777" and "name: echo, servers" in line(said["server"])
+    assert "name: echo, listen" in line(said["service"]) and "(reachable)" in said["next_hop"]["decision"]
+    source = said["method"]["decision"].removeprefix("fullnat from 192.0.2.30:")
+
+    one = client.socket(kind=socket.SOCK_DGRAM, timeout=5)
+    one.bind((FRIEND, 5555))
+    one.sendto(b"x", (NODE, 7777))
+    assert one.recv(100) == b"x"
+    one.close()
+    flows = [json.loads(text) for text in node.ctl("--json", "connections", "--client", f"{FRIEND}:5555").stdout.splitlines()]
+    assert [flow["local"] for flow in flows if flow.get("protocol") == "udp"] == [f"192.0.2.30:{source}"]
+    assert steps(node, "udp", f"{FRIEND}:5555", f"{NODE}:7777")[1]["flow"]["decision"].startswith("known")
+
+    passes, said = steps(node, "tcp", f"{STRANGER}:5555", f"{NODE}:80")
+    assert not passes and said["verdict"]["decision"] == "dropped: client_denied" and "deny: [blocked]" in line(said["clients"])
+    passes, said = steps(node, "tcp", f"{FRIEND}:5555", f"{NODE}:80")
+    assert passes and said["verdict"]["decision"] == "given to the worker"
+    passes, said = steps(node, "tcp", f"{FRIEND}:5555", f"{NODE}:9")
+    assert not passes and said["verdict"]["decision"] == "answered with a TCP reset: no_service"
+    assert not steps(node, "udp", f"{FRIEND}:5555", "198.51.100.1:53")[0]
+    shown = node.ctl("explain-flow", "tcp", f"{STRANGER}:5555", f"{NODE}:80").stdout
+    assert "STEP" in shown and f"{node.path}:" in shown and "client_denied" in shown
+    wrong = node.ctl("explain-flow", "udp", "nonsense", f"{NODE}:7777", check=False)
+    assert wrong.returncode == 64 and "`nonsense` is no ADDR:PORT" in wrong.stderr

@@ -9,6 +9,7 @@
 #include <sluice/control/drains.hpp>
 #include <sluice/control/events.hpp>
 #include <sluice/control/snapshot.hpp>
+#include <sluice/l4/explanation.hpp>
 #include <sluice/neigh/adjacency.hpp>
 #include <sluice/proxy/worker.hpp>
 #include <sluice/tcp/stack.hpp>
@@ -98,6 +99,12 @@ struct ConnectionCursor {
     std::size_t left_out = 0; ///< Cores that were given up
 };
 
+/// What would become of the next packet of a flow, and the core that would see to it.
+struct FlowExplanation {
+    l4::Explanation decisions;
+    std::size_t core = 0; ///< A forwarder's; where a proxy service is addressed, the worker's
+};
+
 /// How a reload ended.
 struct ReloadReport {
     WallTime time;
@@ -162,6 +169,8 @@ public:
     /// answer is asked again by the next calls, and left out in the end.
     virtual void connections(const std::shared_ptr<const ConnectionFilter>& filter, ConnectionCursor& cursor,
                              std::vector<ConnectionView>& out) = 0;
+    /// Nothing when the core did not answer in time.
+    [[nodiscard]] virtual std::optional<FlowExplanation> explain(const flow::FiveTuple& tuple) = 0;
     /// Read again when it changed since the last call.
     [[nodiscard]] virtual const FileJudgement& file_on_disk() = 0;
 

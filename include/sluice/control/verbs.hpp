@@ -54,6 +54,7 @@ private:
     Answer drain(const Request& request, const Caller& caller, bool drained);
     Answer reload(const Request& request);
     Answer plan();
+    Answer explain(const Request& request);
     Answer config(const Request& request);
     Answer log(const Request& request);
     void handover(const Request& request, std::shared_ptr<Reply> reply);

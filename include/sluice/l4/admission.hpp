@@ -66,15 +66,27 @@ public:
 
     /// Counts a new flow of `source` to the service, or says why it may not be.
     [[nodiscard]] std::optional<telemetry::DropReason> take(ServiceId service, const Admission& admission,
-                                                            const wire::IpAddress& source, TimePoint now) noexcept;
+                                                            const wire::IpAddress& source, TimePoint now) noexcept
+    {
+        return judge(service, admission, source, now, true);
+    }
+    /// The same answer without counting.
+    [[nodiscard]] std::optional<telemetry::DropReason> ask(ServiceId service, const Admission& admission,
+                                                           const wire::IpAddress& source, TimePoint now) noexcept
+    {
+        return judge(service, admission, source, now, false);
+    }
 
 private:
     static constexpr std::size_t row_size = 16384;
     static constexpr std::size_t service_places = 4096;
 
     [[nodiscard]] Duration interval(std::uint32_t per_second) const noexcept;
+    [[nodiscard]] std::optional<telemetry::DropReason> judge(ServiceId service, const Admission& admission,
+                                                             const wire::IpAddress& source, TimePoint now,
+                                                             bool count) noexcept;
     [[nodiscard]] bool source_is_over(ServiceId service, const wire::IpAddress& source, Duration interval,
-                                      TimePoint now) noexcept;
+                                      TimePoint now, bool count) noexcept;
 
     HashKey secret_;
     std::uint16_t forwarders_;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <sluice/flow/flow_table.hpp>
+#include <sluice/l4/explanation.hpp>
 #include <sluice/l4/next_hops.hpp>
 #include <sluice/l4/owner.hpp>
 #include <sluice/l4/server_loads.hpp>
@@ -73,6 +74,10 @@ public:
     [[nodiscard]] Verdict process_handed_over(packet::Packet& packet, wire::ParsedPacket& parsed, bool ports_learned,
                                               TimePoint now) noexcept;
 
+    /// What would become of the next packet of this flow: the flow's own when it exists, else its first (a SYN of TCP).
+    /// Opens, sends and uses up nothing. The flow's owner core, within a turn.
+    [[nodiscard]] Explanation explain(const flow::FiveTuple& tuple, TimePoint now) noexcept;
+
     /// Routes have changed: every flow looks its next hops up again, a slice per turn.
     void forget_next_hops() noexcept;
 
@@ -103,6 +108,14 @@ private:
     void track(flow::Flow& flow, bool from_server, std::uint8_t tcp_flags, const FlowTimeouts& timeouts,
                TimePoint now) noexcept;
 
+    /// An address that is not held here, a source that nobody may have.
+    [[nodiscard]] std::optional<telemetry::DropReason> impossible(const Placement& placement,
+                                                                  const wire::ParsedPacket& parsed) const noexcept;
+
+    // explain.cpp
+    [[nodiscard]] Verdict judge_first(wire::ParsedPacket& parsed, const Prepared& prepared, TimePoint now) noexcept;
+    [[nodiscard]] Verdict judge_new(wire::ParsedPacket& parsed, const Prepared& prepared, TimePoint now) noexcept;
+
     // answers
     [[nodiscard]] Verdict refuse(packet::Packet& packet, wire::ParsedPacket& parsed, telemetry::DropReason reason,
                                  TimePoint now) noexcept;
@@ -118,6 +131,8 @@ private:
     /// The same question for a connection to a worker: may its SYN pass?
     [[nodiscard]] std::optional<telemetry::DropReason>
     refuses_connection(const wire::ParsedPacket& parsed, const Service& service, TimePoint now) noexcept;
+    [[nodiscard]] std::optional<telemetry::DropReason> admit(const Service& service, const wire::IpAddress& source,
+                                                             TimePoint now) noexcept;
     [[nodiscard]] FlowOrVerdict schedule(packet::Packet& packet, wire::ParsedPacket& parsed, const Service& service,
                                          const Placement& placement, TimePoint now) noexcept;
     /// Fills in how the flow looks on its server's side, by the method; says why it cannot be.
@@ -163,6 +178,7 @@ private:
     std::uint32_t source_tries_ = 0; ///< What is left of this turn's search for free source ports
     neigh::RateLimit resets_;
     FlowRates rates_;
+    Explanation* explaining_ = nullptr; ///< While set, decisions are written down and not acted upon
 };
 
 } // namespace sluice::l4

@@ -48,6 +48,7 @@ struct PickRequest {
     TimePoint now{};
     ServerLoads* loads = nullptr;        ///< Needed where counts_flows()
     AffinityTable* affinities = nullptr; ///< Needed by lblc and lblcr
+    bool look_only = false;              ///< Nobody will go there: nothing is to be remembered of the pick
 
     [[nodiscard]] bool was_tried(std::uint32_t server) const noexcept
     {

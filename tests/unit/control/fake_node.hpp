@@ -43,6 +43,8 @@ public:
     Drains drained;
     std::string log_trouble;
     bool is_standby = false;
+    std::optional<FlowExplanation> explanation;  ///< What explain() answers
+    std::optional<flow::FiveTuple> explained;    ///< What it was asked
     std::unique_ptr<CaptureSource> next_capture; ///< Null: refused
     std::vector<std::function<void()>> later;    ///< What call_later() was given
     /// Changes that were asked for, in their order.
@@ -93,6 +95,11 @@ public:
         }
         connections_given = std::max(connections_given, static_cast<std::size_t>(cursor.position));
         cursor.end = cursor.position == connection_count;
+    }
+    [[nodiscard]] std::optional<FlowExplanation> explain(const flow::FiveTuple& tuple) override
+    {
+        explained = tuple;
+        return explanation;
     }
     [[nodiscard]] const FileJudgement& file_on_disk() override { return file; }
     ReloadReport reload(bool wait) override

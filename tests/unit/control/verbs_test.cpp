@@ -144,6 +144,31 @@ TEST_F(VerbsTest, RefusedReload_AnswersEveryReason)
     EXPECT_FALSE(answer.at("applied").as_bool());
 }
 
+TEST_F(VerbsTest, ExplainFlow_OfACoreThatDoesNotAnswerOrOfNoFlowSaysSo)
+{
+    const auto explain = [&](const char* protocol, const char* client, const char* service) {
+        return ask(json::serialize(json::object{{"verb", "explain-flow"},
+                                                {"protocol", protocol},
+                                                {"client", client},
+                                                {"service_address", service}}),
+                   {false, "uid 1000"})
+            .front();
+    };
+    EXPECT_EQ(explain("tcp", "203.0.113.9:5555", "192.0.2.100:80").at("exit_code").as_int64(), 1);
+    ASSERT_TRUE(node.explained);
+    EXPECT_EQ(node.explained->source_port, 5555);
+    EXPECT_EQ(explain("sctp", "203.0.113.9:5555", "192.0.2.100:80").at("exit_code").as_int64(), 64);
+    EXPECT_EQ(explain("tcp", "203.0.113.9", "192.0.2.100:80").at("exit_code").as_int64(), 64);
+    EXPECT_EQ(explain("tcp", "203.0.113.9:5555", "[2001:db8::1]:80").at("exit_code").as_int64(), 64);
+    node.explanation.emplace();
+    node.explanation->decisions.reason = telemetry::DropReason::not_ours;
+    const json::object answer = explain("udp", "203.0.113.9:5555", "198.51.100.1:53");
+    EXPECT_FALSE(answer.at("passes").as_bool());
+    EXPECT_EQ(answer.at("steps").as_array().front().at("decision").as_string(),
+              "198.51.100.1 is no address of this node");
+    EXPECT_EQ(answer.at("steps").as_array().back().at("decision").as_string(), "dropped: not_ours");
+}
+
 TEST_F(VerbsTest, Plan_TouchesNothingAndExitTellsWhatAReloadWould)
 {
     EXPECT_EQ(exit_of(verb("plan")), 0);
