@@ -10,8 +10,8 @@ using l4::Action;
 using std::chrono::seconds;
 using telemetry::DropReason;
 
-Frame datagram(std::uint16_t port) { return on_wire(udp_packet({client.address, port}, dns, bytes_of("x"))); }
-Frame syn(std::uint16_t port)
+Frame limited_datagram(std::uint16_t port) { return on_wire(udp_packet({client.address, port}, dns, bytes_of("x"))); }
+Frame limited_syn(std::uint16_t port)
 {
     Segment segment;
     segment.flags = wire::tcp_flag::syn;
@@ -31,7 +31,7 @@ protected:
     {
         Outcome last;
         for (std::uint16_t port = 1; port <= 8; ++port) {
-            last = world.send(datagram(port));
+            last = world.send(limited_datagram(port));
             EXPECT_EQ(last.verdict.action, Action::transmit);
         }
         return last;
@@ -43,13 +43,13 @@ TEST_F(Limits, full_servers_refuse_new_flows_and_keep_those_they_have)
 {
     start();
     fill();
-    const Outcome udp = world.send(datagram(100));
+    const Outcome udp = world.send(limited_datagram(100));
     EXPECT_EQ(udp.verdict.action, Action::icmp_error);
     EXPECT_EQ(udp.verdict.reason, DropReason::server_limit);
-    const Outcome tcp = world.send(syn(101));
+    const Outcome tcp = world.send(limited_syn(101));
     EXPECT_EQ(tcp.verdict.action, Action::reset);
     EXPECT_EQ(tcp.verdict.reason, DropReason::server_limit);
-    EXPECT_EQ(world.send(datagram(3)).verdict.action, Action::transmit);
+    EXPECT_EQ(world.send(limited_datagram(3)).verdict.action, Action::transmit);
     EXPECT_EQ(world.servers[0].record->flows().all(), 4U);
     EXPECT_EQ(world.servers[1].record->flows().all(), 4U);
 }
@@ -59,7 +59,7 @@ TEST_F(Limits, one_full_server_leaves_the_others)
     start();
     world.servers[1].record->set_limits(0, 0);
     for (std::uint16_t port = 1; port <= 20; ++port) {
-        EXPECT_EQ(world.send(datagram(port)).verdict.action, Action::transmit);
+        EXPECT_EQ(world.send(limited_datagram(port)).verdict.action, Action::transmit);
     }
     EXPECT_EQ(world.servers[0].record->flows().all(), 4U);
     EXPECT_EQ(world.servers[1].record->flows().all(), 16U);
@@ -71,17 +71,18 @@ TEST_F(Limits, server_has_room_again_below_its_lower_limit_alone)
     fill();
     world.advance(seconds{200});
     for (std::uint16_t port = 1; port <= 4; ++port) { // Two of each server live on.
-        static_cast<void>(world.send(datagram(port)));
+        static_cast<void>(world.send(limited_datagram(port)));
     }
-    static_cast<void>(world.send(datagram(5))); // And a third of the first.
+    static_cast<void>(world.send(limited_datagram(5))); // And a third of the first.
     world.advance(seconds{101});
     world.advance(seconds{2});
     EXPECT_EQ(world.servers[0].record->flows().all(), 3U);
     EXPECT_EQ(world.servers[1].record->flows().all(), 2U);
     for (std::uint16_t port = 100; port < 102; ++port) {
-        EXPECT_EQ(world.send(datagram(port)).parsed.destination, ip("10.0.0.54")) << "three are not fewer than three";
+        EXPECT_EQ(world.send(limited_datagram(port)).parsed.destination, ip("10.0.0.54"))
+            << "three are not fewer than three";
     }
-    EXPECT_EQ(world.send(datagram(102)).verdict.reason, DropReason::server_limit);
+    EXPECT_EQ(world.send(limited_datagram(102)).verdict.reason, DropReason::server_limit);
 }
 
 TEST_F(Limits, silence_is_kept_when_the_service_drops)
@@ -89,7 +90,7 @@ TEST_F(Limits, silence_is_kept_when_the_service_drops)
     world.forwarding.no_server = l4::NoServer::drop;
     start();
     fill();
-    const Outcome out = world.send(datagram(100));
+    const Outcome out = world.send(limited_datagram(100));
     EXPECT_EQ(out.verdict.action, Action::drop);
     EXPECT_EQ(out.verdict.reason, DropReason::server_limit);
 }
@@ -133,14 +134,14 @@ TEST_F(Limits, four_forwarders_share_one_limit)
     }
     int opened = 0;
     for (std::uint16_t port = 1; port <= 40; ++port) {
-        opened += worlds[port % 4].send(datagram(port)).verdict.action == Action::transmit ? 1 : 0;
+        opened += worlds[port % 4].send(limited_datagram(port)).verdict.action == Action::transmit ? 1 : 0;
     }
     EXPECT_EQ(opened, 10);
     // The flows of two forwarders end: their share is free for all.
     worlds[0].advance(seconds{302});
     worlds[0].advance(seconds{2});
     EXPECT_LT(record->flows().all(), 10U);
-    EXPECT_EQ(worlds[3].send(datagram(1003)).verdict.action, Action::transmit);
+    EXPECT_EQ(worlds[3].send(limited_datagram(1003)).verdict.action, Action::transmit);
 }
 
 } // namespace

@@ -212,7 +212,7 @@ TEST_F(Persistent, tcp_and_udp_of_a_service_are_one_client)
 }
 
 /// Where each flow of many clients goes on a node of `forwarders`, every flow at its owner.
-std::map<std::pair<std::uint32_t, std::uint16_t>, wire::IpAddress> assignment(std::uint16_t forwarders)
+std::map<std::pair<std::uint32_t, std::uint16_t>, wire::IpAddress> persistent_assignment(std::uint16_t forwarders)
 {
     l4::AffinityTable table{4096, {1, 2}};
     std::vector<std::unique_ptr<World>> worlds;
@@ -253,8 +253,8 @@ std::map<std::pair<std::uint32_t, std::uint16_t>, wire::IpAddress> assignment(st
 
 TEST(PersistentNode, four_forwarders_do_what_one_does)
 {
-    const auto one = assignment(1);
-    EXPECT_EQ(assignment(4), one);
+    const auto one = persistent_assignment(1);
+    EXPECT_EQ(persistent_assignment(4), one);
     for (const auto& [flow, server] : one) {
         EXPECT_EQ(server, one.at({flow.first, 1})) << "client " << flow.first << " moved";
     }
