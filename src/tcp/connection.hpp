@@ -140,6 +140,10 @@ struct Connection final : TableEntry, TimerNode {
     bool waits_for_end : 1 = false; ///< Data does not complete `waiter`.
     bool not_read : 1 = false;      ///< Nothing was since pressure.cpp looked.
 
+    /// What the reader took and, as far as we know, still holds: units of 64 bytes, rounded up, 4 MiB at most.
+    std::uint16_t taken = 0;
+    [[nodiscard]] std::uint32_t taken_bytes() const noexcept { return std::uint32_t{taken} * 64; }
+
     Path path;
     std::shared_ptr<const ConnectionOptions> options;
     Listener* from = nullptr; ///< Who accepted it, while that listener counts it.

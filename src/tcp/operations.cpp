@@ -181,6 +181,14 @@ void Stream::start_read(ReadOperation& operation) noexcept
 
 namespace {
 
+/// Who waits for data is done with what it took before.
+void taken_was_used(Connection& connection) noexcept
+{
+    if (std::exchange(connection.taken, std::uint16_t{0}) != 0 && connection.core != nullptr) {
+        room_was_made(connection);
+    }
+}
+
 void start_waiting(Connection* connection, WaitOperation& operation, bool for_end) noexcept
 {
     if (connection == nullptr) {
@@ -191,6 +199,9 @@ void start_waiting(Connection* connection, WaitOperation& operation, bool for_en
         operation.attach(connection, &cancel_operation);
         connection->waiter = &operation;
         connection->waits_for_end = for_end;
+        if (!for_end) {
+            taken_was_used(*connection);
+        }
         wake_reader(*connection);
     }
 }
@@ -205,6 +216,7 @@ void Stream::expect_data() noexcept
 {
     if (connection_ != nullptr && connection_->waiter != nullptr && connection_->waits_for_end) {
         connection_->waits_for_end = false;
+        taken_was_used(*connection_);
         wake_reader(*connection_);
     }
 }
@@ -229,6 +241,7 @@ std::size_t Stream::take(Received& into) noexcept
     }
     connection.unread -= static_cast<std::uint32_t>(size);
     if (size != 0) {
+        connection.taken = static_cast<std::uint16_t>(std::min<std::size_t>((into.size() + 63) / 64, 65535));
         count_read(connection, size);
         room_was_made(connection);
     }

@@ -272,7 +272,8 @@ std::uint32_t free_receive_space(const Connection& connection) noexcept
 {
     const auto limit =
         static_cast<std::uint32_t>(std::min<std::size_t>(connection.rcv_limit, connection.core->buffers.share()));
-    return limit > connection.unread ? limit - connection.unread : 0;
+    const std::uint32_t used = connection.unread + connection.taken_bytes();
+    return limit > used ? limit - used : 0;
 }
 
 std::uint32_t window_update_threshold(const Connection& connection) noexcept

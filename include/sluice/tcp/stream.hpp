@@ -171,9 +171,10 @@ public:
     }
     /// A pending async_wait_end() completes with data too from now on. Without one nothing happens.
     void expect_data() noexcept;
-    /// Takes what a read would return, without copying it; counts as read. Bytes go behind those that `into` has, then
-    /// by copy and only as many as fit into its block. Returns how many; 0 also when memory is short. No read may be
-    /// pending.
+    /// Takes what a read would return, without copying it. What was taken goes on closing the peer's window until the
+    /// reader waits for data again (async_wait_readable, expect_data) or takes more: it is done with it then. Bytes go
+    /// behind those that `into` has, then by copy and only as many as fit into its block. Returns how many; 0 also when
+    /// memory is short. No read may be pending.
     std::size_t take(Received& into) noexcept;
     /// As Stack::buffers_scarce(), of this stream's stack.
     [[nodiscard]] bool buffers_scarce() const noexcept;

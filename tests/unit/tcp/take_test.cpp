@@ -70,6 +70,44 @@ TEST_F(Take, later_bytes_go_behind_those_at_hand_as_far_as_there_is_room)
     EXPECT_EQ(stream->take(taken), 352U);
 }
 
+TEST_F(Take, reader_that_stalls_with_what_it_took_gets_no_second_window_full)
+{
+    ListenOptions options;
+    options.connection.receive_initial = options.connection.receive_limit = 8192;
+    accept({.mss = 1460}, options);
+    Received taken;
+    std::uint32_t sent = 0;
+    const auto fill = [&] {
+        std::uint32_t window = 8192 - sent;
+        for (; window >= 1024; window -= 1024, sent += 1024) {
+            send({.seq = 1 + sent, .payload = std::string(1024, 'a')});
+        }
+    };
+    fill();
+    EXPECT_EQ(stream->take(taken), 8192U);
+    pass(1s);
+    const auto last_window = [this] {
+        std::optional<std::uint16_t> window;
+        while (const auto out = next()) {
+            window = out->segment.window;
+        }
+        return window;
+    };
+    EXPECT_EQ(last_window(), 0) << "what it took is not read yet";
+    send({.seq = 8193, .payload = "x"});
+    EXPECT_EQ(stream->take(taken), 0U) << "nothing came behind the window";
+    static_cast<void>(last_window());
+    EXPECT_EQ(text_of(taken).size(), 8192U);
+    bool readable = false;
+    stream->async_wait_readable([&](const ErrorCode&) { readable = true; });
+    host().turn();
+    EXPECT_GE(last_window().value_or(0), 4096) << "who waits for more is done with it: the window opens at once";
+    EXPECT_FALSE(readable);
+    send({.seq = 8193, .payload = "more"});
+    EXPECT_TRUE(readable);
+    EXPECT_EQ(stream->take(taken), 4U);
+}
+
 TEST_F(Take, connection_may_end_and_go_while_its_bytes_are_read)
 {
     accept();
