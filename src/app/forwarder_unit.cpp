@@ -4,6 +4,7 @@
 #include "worker_unit.hpp"
 
 #include <sluice/l4/answers.hpp>
+#include <sluice/l4/tunnel.hpp>
 
 namespace sluice::app {
 namespace {
@@ -273,7 +274,12 @@ void ForwarderUnit::split(packet::Packet&& packet, const wire::ParsedPacket& par
         context_.counters.drop(DropReason::pool_empty);
     }
     for (packet::Packet& part : parts) {
-        transmit(std::move(part), parsed, verdict.adjacency);
+        wire::ParsedPacket sent = parsed;
+        if (verdict.tunnel != nullptr && !l4::enter_tunnel(part, sent, *verdict.tunnel)) {
+            context_.counters.drop(DropReason::pool_empty);
+            continue;
+        }
+        transmit(std::move(part), sent, verdict.adjacency);
     }
     packet.reset();
 }

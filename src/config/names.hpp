@@ -150,9 +150,9 @@ struct Names<Method> {
         Name<Method>{Method::dr, "dr",
                      "direct routing: only the MAC address changes; servers are neighbours, hold the service's address "
                      "without answering for it, and answer clients themselves"},
-        Name<Method>{Method::ipip, "ipip", "IP in IP tunnel", nowhere},
-        Name<Method>{Method::gue, "gue", "UDP tunnel", nowhere},
-        Name<Method>{Method::gre, "gre", "GRE tunnel", nowhere},
+        Name<Method>{Method::ipip, "ipip", "as dr, inside of IP (RFC 2003): servers are anywhere and of either family"},
+        Name<Method>{Method::gue, "gue", "the same inside of UDP (GUE, port 6080)"},
+        Name<Method>{Method::gre, "gre", "the same inside of GRE (RFC 2784)"},
     };
 };
 

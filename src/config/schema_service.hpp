@@ -189,9 +189,10 @@ struct Schema<Forward> {
     static constexpr std::tuple fields{
         field("method", &Forward::method, "How a packet reaches its server."),
         field("pool", &Forward::pool, "The servers.").required().is(Text::name),
-        field(
-            "source", &Forward::source,
-            "Of `fullnat`: the addresses that servers see. Owned by a vrrp instance, so that flows survive a takeover.")
+        field("source", &Forward::source,
+              "Of `fullnat`: the addresses that servers see; of tunnels: those that they begin at, one per flow by its "
+              "hash. "
+              "Owned by a vrrp instance, so that flows survive a takeover.")
             .unset("the port's own"),
         field("timeouts", &Forward::timeouts, "When flows are forgotten."),
         field("persistence", &Forward::persistence, "Keep clients at their servers.").unset("every flow is scheduled"),

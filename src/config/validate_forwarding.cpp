@@ -27,28 +27,16 @@ std::uint32_t tunnel_overhead(Method method, bool outer_v6)
     }
 }
 
-void check_method(const Validation& check, const Forward& forward)
-{
-    const Name<Method>& name = name_of(*forward.method);
-    if (name.support.forward) {
-        return;
-    }
-    std::string known;
-    for (const Name<Method>& item : Names<Method>::table) {
-        known += item.support.forward ? (known.empty() ? "" : ", ") + std::string{item.name} : "";
-    }
-    check.report.error(forward.method.where, "the method " + tick(name.name) + " is not supported by this build",
-                       "supported: " + known);
-}
-
 void check_sources(const Validation& check, const Service& service)
 {
     const Forward& forward = *service.forward;
     if (forward.source.empty()) {
         return;
     }
-    if (*forward.method != Method::fullnat) {
-        check.report.error(forward.source.front().where, "only fullnat has source addresses", "leave `source` out");
+    const bool tunnel = is_tunnel(*forward.method);
+    if (*forward.method != Method::fullnat && !tunnel) {
+        check.report.error(forward.source.front().where, "only fullnat and tunnels have source addresses",
+                           "leave `source` out");
         return;
     }
     for (const auto& source : forward.source) {
@@ -63,7 +51,7 @@ void check_sources(const Validation& check, const Service& service)
                 "add it to the `addresses` of one, so that flows survive a takeover; or leave `source` out");
         }
     }
-    if (!check.clean("services")) {
+    if (!check.clean("services") || tunnel) {
         return;
     }
     const bool v4 = service.listen.front()->address.is_v4();
@@ -94,6 +82,26 @@ void check_families(const Validation& check, const Service& service, const Pool&
                                "pool " + tick(pool.name.value) + " has servers of the other address family",
                                "forwarding keeps the family; a proxy may change it");
             check.report.note(server.address.where, "for example this one");
+            return;
+        }
+    }
+}
+
+/// A tunnel begins at an address of the server's family.
+void check_tunnel_sources(const Validation& check, const Service& service, const Pool& pool)
+{
+    const Forward& forward = *service.forward;
+    if (!is_tunnel(*forward.method) || forward.source.empty()) {
+        return;
+    }
+    for (const Server& server : pool.servers) {
+        const bool v4 = server.address->address.is_v4();
+        if (std::none_of(forward.source.begin(), forward.source.end(),
+                         [&](const auto& item) { return item->is_v4() == v4; })) {
+            check.report.error(forward.source.front().where,
+                               std::string{"no source address is of the family of every server: "} +
+                                   (v4 ? "IPv4" : "IPv6") + " is missing");
+            check.report.note(server.address.where, "this server needs one");
             return;
         }
     }
@@ -167,7 +175,6 @@ void validate_forwarding(const Validation& check)
             continue;
         }
         const Forward& forward = *service.forward;
-        check_method(check, forward);
         check_sources(check, service);
         check_persistence(check, service);
         const Pool* pool = find_pool(check.model, forward.pool.value);
@@ -180,6 +187,7 @@ void validate_forwarding(const Validation& check)
         if (check.clean("services", "pools")) {
             check_families(check, service, *pool);
             check_port_change(check, service, *pool);
+            check_tunnel_sources(check, service, *pool);
         }
         if (check.clean("services", "pools", "ports")) {
             check_reach(check, service, *pool);

@@ -73,7 +73,7 @@ std::shared_ptr<const l4::Pool> pool_of(const config::Pool& pool, Registry& regi
     return l4::Pool::make(id, *pool.name, options, std::move(servers));
 }
 
-/// Without `source` in the file, full NAT speaks from the addresses that lead to the servers.
+/// Without `source` in the file, we speak from the addresses that lead to the servers.
 std::vector<wire::IpAddress> sources_of(const config::Forward& forward, const config::Pool& pool,
                                         const neigh::Table& table)
 {
@@ -97,13 +97,20 @@ std::vector<wire::IpAddress> sources_of(const config::Forward& forward, const co
 l4::Method forwarding_method(config::Method method) noexcept
 {
     switch (method) {
+    case config::Method::fullnat:
+        break;
     case config::Method::nat:
         return l4::Method::nat;
     case config::Method::dr:
         return l4::Method::dr;
-    default: // config refuses the others
-        return l4::Method::fullnat;
+    case config::Method::ipip:
+        return l4::Method::ipip;
+    case config::Method::gue:
+        return l4::Method::gue;
+    case config::Method::gre:
+        return l4::Method::gre;
     }
+    return l4::Method::fullnat;
 }
 
 l4::Forwarding forwarding_of(const config::Forward& forward, const config::Pool& pool, const neigh::Table& table,
@@ -121,7 +128,7 @@ l4::Forwarding forwarding_of(const config::Forward& forward, const config::Pool&
     result.no_server = forward.no_server == config::NoServer::drop ? l4::NoServer::drop : l4::NoServer::reject;
     result.on_server_down =
         forward.on_server_down == config::OnServerDown::reset ? l4::OnServerDown::reset : l4::OnServerDown::keep;
-    if (result.method == l4::Method::fullnat) {
+    if (l4::has_sources(result.method)) {
         result.sources = sources_of(forward, pool, table);
     }
     return result;

@@ -90,6 +90,7 @@ Verdict Forwarder::judge_first(wire::ParsedPacket& parsed, const Prepared& prepa
     case Role::closed_port:
         return refuse(none, parsed, DropReason::no_service, now);
     case Role::fragment:
+    case Role::tunnel_error:
     case Role::foreign:
         break;
     }

@@ -4,6 +4,7 @@
 
 #include "fragment_map.hpp"
 #include "fragments.hpp"
+#include "methods.hpp"
 #include "translate.hpp"
 
 #include <algorithm>
@@ -61,8 +62,8 @@ bool is_reset(const wire::ParsedPacket& parsed) noexcept { return (parsed.tcp_fl
 
 } // namespace
 
-Forwarder::Forwarder(const ForwarderOptions& options, const ServerRegistry& servers,
-                     const neigh::AddressStates& addresses, NextHops& next_hops)
+Forwarder::Forwarder(const ForwarderOptions& options, ServerRegistry& servers, const neigh::AddressStates& addresses,
+                     NextHops& next_hops)
     : options_{options}, servers_{servers}, addresses_{addresses}, next_hops_{next_hops}, table_{options.flows,
                                                                                                  options.secret},
       fragments_{std::make_unique<FragmentMap>(options.secret, options.index, options.forwarders)},
@@ -111,6 +112,7 @@ void Forwarder::fetch(Prepared& prepared) const noexcept
     case Role::forward:
     case Role::full_nat_reply:
     case Role::nat_reply:
+    case Role::tunnel_error:
         prepared.hash = table_.hash(prepared.placement.tuple);
         table_.prefetch(prepared.hash);
         break;
@@ -177,6 +179,8 @@ Verdict Forwarder::process(packet::Packet& packet, wire::ParsedPacket& parsed, c
         }
         return placement.role == Role::forward ? to_service(packet, parsed, prepared, now)
                                                : from_server(packet, parsed, prepared, now);
+    case Role::tunnel_error:
+        return error_about_tunnel(packet, parsed, prepared, now);
     case Role::closed_port:
         return placement.icmp ? Verdict::dropped(DropReason::icmp_unmatched)
                               : refuse(packet, parsed, DropReason::no_service, now);
@@ -297,72 +301,29 @@ Verdict Forwarder::carry(packet::Packet& packet, wire::ParsedPacket& parsed, flo
     verdict.adjacency = hop->adjacency;
     verdict.service = service.id;
     const std::size_t size = ip_size(packet.bytes(), parsed);
-    if (size > hop->mtu) {
+    const auto method = static_cast<Method>(flow.method);
+    const std::uint32_t mtu = is_tunnel(method) ? room_in_tunnel(flow, hop->mtu, now) : hop->mtu;
+    if (size > mtu) {
         if (!may_be_fragmented(packet.bytes(), parsed)) {
-            return report(DropReason::too_big, wire::IcmpErrorKind::too_big, hop->mtu);
+            return report(DropReason::too_big, wire::IcmpErrorKind::too_big, mtu);
         }
         verdict.action = Action::split;
-        verdict.mtu = hop->mtu;
+        verdict.mtu = mtu;
     }
     // Later fragments repeat no flags; their first one was tracked.
     track(flow, from_server, parsed.has_transport() ? parsed.tcp_flags : std::uint8_t{0}, service.forwarding->timeouts,
           now);
-    if (translates(static_cast<Method>(flow.method))) {
-        translate(packet.bytes(), parsed, Translation::of(flow, from_server));
-    } else {
-        pass_on(packet.bytes(), parsed);
-        parsed.destination = flow.server;
-    }
     packet.trim_back(packet.size() - parsed.network_offset - size); // Ethernet padding
+    if (translates(method)) {
+        translate(packet.bytes(), parsed, Translation::of(flow, from_server));
+    } else if (!send_as_it_came(packet, parsed, flow, mtu, verdict)) {
+        return Verdict::dropped(DropReason::pool_empty);
+    }
     if (health::Server* const server = servers_.find(ServerId{flow.server_id}).server; server != nullptr) {
         health::ServerCounters& counters = server->counters(options_.core);
         (from_server ? counters.packets_out : counters.packets_in).add();
         (from_server ? counters.bytes_out : counters.bytes_in).add(size);
     }
-    return verdict;
-}
-
-Verdict Forwarder::error_about_flow(packet::Packet& packet, wire::ParsedPacket& parsed, const Prepared& prepared,
-                                    TimePoint now) noexcept
-{
-    const Placement& placement = prepared.placement;
-    const auto known = table_.find(placement.tuple, prepared.hash, now);
-    if (!known) {
-        return Verdict::dropped(DropReason::icmp_unmatched);
-    }
-    if (!packet.checksum_verified()) {
-        if (const auto problem = wire::verify_transport(packet.bytes(), parsed)) {
-            return Verdict::dropped(*problem);
-        }
-    }
-    if (parsed.hop_limit <= 1) {
-        return Verdict::dropped(DropReason::ttl_expired);
-    }
-    flow::Flow& flow = *known.flow;
-    // The tuple is the quoted packet reversed: from_server means that the client's packet, as we sent it to the server,
-    // met an obstacle, and the client must hear of it.
-    const bool to_client = known.from_server;
-    const auto hop = next_hop(flow, !to_client);
-    if (!hop) {
-        return Verdict::dropped(DropReason::no_route);
-    }
-    packet.trim_back(packet.size() - parsed.end);
-    Verdict verdict;
-    verdict.action = Action::transmit;
-    verdict.adjacency = hop->adjacency;
-    verdict.service = ServiceId{flow.service_id};
-    const auto method = static_cast<Method>(flow.method);
-    if (!translates(method)) {
-        // About a packet that the server sent to the client past us, from the service's address.
-        pass_on(packet.bytes(), parsed);
-        parsed.destination = flow.server;
-        return verdict;
-    }
-    const flow::FiveTuple original = to_client ? flow.towards_service() : flow.from_server();
-    // The client hears it from the service, whoever behind us said it. A server hears it from the router that said it,
-    // unless that one's address means nothing on its side.
-    const wire::IpAddress source = to_client ? flow.service : method == Method::fullnat ? flow.local : parsed.source;
-    translate_icmp_error(packet.bytes(), parsed, placement.icmp->quoted, original, source, original.source);
     return verdict;
 }
 

@@ -1,6 +1,8 @@
 // What happens to the first packet of a flow, and to a known flow whose time has come.
 #include <sluice/l4/forwarder.hpp>
 
+#include <sluice/l4/tunnel.hpp>
+
 #include "affinity_kinds.hpp"
 #include "translate.hpp"
 
@@ -123,7 +125,7 @@ Forwarder::FlowOrVerdict Forwarder::schedule(packet::Packet& packet, wire::Parse
         request.tried[request.attempt] = static_cast<std::uint16_t>(*picked);
         const PoolServer& server = pool.servers[*picked];
         const wire::Endpoint& address = server.record->address();
-        if (address.address.is_v4() != parsed.is_v4()) {
+        if (address.address.is_v4() != parsed.is_v4() && !is_tunnel(forwarding.method)) {
             continue;
         }
         flow::Flow flow;
@@ -258,9 +260,29 @@ std::optional<DropReason> Forwarder::choose_server_side(flow::Flow& flow, const 
     case Method::dr:
         flow.one_way = 1;
         return {};
+    case Method::ipip:
+    case Method::gue:
+    case Method::gre:
+        flow.one_way = 1;
+        return choose_tunnel(flow, forwarding) ? std::nullopt : std::optional{DropReason::no_route};
     }
     flow.address_delta = address_delta(flow);
     return {};
+}
+
+bool Forwarder::choose_tunnel(flow::Flow& flow, const Forwarding& forwarding) const noexcept
+{
+    flow.local_port = tunnel_entropy(flow);
+    const std::vector<wire::IpAddress>& sources = forwarding.sources;
+    for (std::size_t turn = 0; turn < sources.size(); ++turn) {
+        const wire::IpAddress& source = sources[(flow.local_port + turn) % sources.size()];
+        const LocalAddress* const local = services_->classify(source, 0, 0).address;
+        if (source.is_v4() == flow.server.is_v4() && local != nullptr && holds(*local)) {
+            flow.local = source;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool Forwarder::answers_are_free(const flow::Flow& flow, TimePoint now) noexcept

@@ -1,5 +1,7 @@
 #include <sluice/l4/owner.hpp>
 
+#include <sluice/wire/tunnel.hpp>
+
 namespace sluice::l4 {
 namespace {
 
@@ -37,11 +39,40 @@ void place_by_tuple(Placement& placement, const ServiceTable& table) noexcept
     }
 }
 
+bool may_be_tunnelled(const wire::QuotedPacket& quoted) noexcept
+{
+    switch (quoted.protocol) {
+    case wire::protocol::ipv4_inside:
+    case wire::protocol::ipv6_inside:
+    case wire::protocol::gre:
+        return true;
+    default:
+        return quoted.protocol == wire::protocol::udp && quoted.destination_port == wire::gue_port;
+    }
+}
+
+/// The owner is the client's, whose packet was inside. A router may quote too little to know it: then any will do.
+void place_tunnel_error(Placement& placement, Bytes frame, const wire::ParsedPacket& parsed) noexcept
+{
+    placement.role = Role::tunnel_error;
+    placement.tuple = {};
+    if (const auto inside = wire::parse_tunnelled(frame, parsed, placement.icmp->quoted)) {
+        const wire::QuotedPacket& sent = inside->packet;
+        placement.tuple = {sent.source, sent.destination, sent.source_port, sent.destination_port, sent.protocol};
+    }
+}
+
 /// An ICMP error is about a packet that one of our flows sent: it belongs where that flow's answers belong.
-void place_icmp_error(Placement& placement, const wire::ParsedPacket& parsed, const ServiceTable& table) noexcept
+void place_icmp_error(Placement& placement, Bytes frame, const wire::ParsedPacket& parsed,
+                      const ServiceTable& table) noexcept
 {
     const wire::QuotedPacket& quoted = placement.icmp->quoted;
     placement.target = table.classify(parsed.destination, parsed.protocol, 0);
+    if (may_be_tunnelled(quoted) && placement.target.address != nullptr && parsed.destination == quoted.source &&
+        !table.tunnel_servers(quoted.destination).empty()) {
+        place_tunnel_error(placement, frame, parsed);
+        return;
+    }
     // It is sent to whoever sent the quoted packet; anything else is forged.
     if (!has_ports(quoted.protocol) || parsed.destination != quoted.source) {
         placement.role = placement.target.address != nullptr ? Role::local : Role::foreign;
@@ -86,7 +117,7 @@ void place(Bytes frame, const wire::ParsedPacket& parsed, const ServiceTable& ta
     if (parsed.protocol == wire::protocol::icmp || parsed.protocol == wire::protocol::icmpv6) {
         out.icmp = wire::parse_icmp_error(frame, parsed);
         if (out.icmp) {
-            place_icmp_error(out, parsed, table);
+            place_icmp_error(out, frame, parsed, table);
             return;
         }
     }
@@ -104,6 +135,7 @@ Owner::Kind kind_of_owner(Role role) noexcept
     case Role::forward:
     case Role::full_nat_reply:
     case Role::nat_reply:
+    case Role::tunnel_error:
         return Owner::Kind::forwarder;
     case Role::local:
     case Role::foreign:
@@ -119,6 +151,7 @@ flow::Shard shard_of(const Placement& placement) noexcept
     switch (placement.role) {
     case Role::proxy:
     case Role::forward:
+    case Role::tunnel_error:
         return flow::shard_of_client(tuple.source, tuple.source_port);
     case Role::nat_reply:
         return flow::shard_of_client(tuple.destination, tuple.destination_port);

@@ -29,6 +29,7 @@ ServerId ServerRegistry::add(std::shared_ptr<health::Server> server)
     std::uint32_t& generation = generations_[index];
     generation = generation == generation_mask ? 1 : generation + 1;
     slots_[index].server.store(server.get(), std::memory_order_relaxed);
+    slots_[index].path_mtu.store(0, std::memory_order_relaxed);
     slots_[index].word.store(generation << 1U | 1U, std::memory_order_release);
     owned_[index] = std::move(server);
     return ServerId{index << generation_bits | generation};
@@ -49,6 +50,14 @@ void ServerRegistry::restore(ServerId id) noexcept
         const std::uint32_t index = id.value >> generation_bits;
         slots_[index].word.store((id.value & generation_mask) << 1U | 1U, std::memory_order_release);
         std::erase(retired_, index);
+    }
+}
+
+void ServerRegistry::learn_path_mtu(ServerId id, std::uint16_t mtu, TimePoint now) noexcept
+{
+    constexpr std::chrono::minutes remembered{10};
+    if (const std::uint32_t index = id.value >> generation_bits; index < capacity_) {
+        slots_[index].path_mtu.store(second_of(now + remembered) << 16U | mtu, std::memory_order_relaxed);
     }
 }
 

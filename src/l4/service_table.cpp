@@ -48,6 +48,7 @@ struct ServiceTable::Index {
     std::vector<Address> addresses;
     std::vector<std::uint32_t> address_buckets;
     std::vector<wire::IpAddress> nat_servers; ///< Open addressing; `::` is free
+    std::vector<TunnelServer> tunnel_servers; ///< By address
     std::vector<Service> services;
     std::vector<std::uint32_t> service_places; ///< By ServiceId
 
@@ -161,14 +162,21 @@ std::shared_ptr<const ServiceTable> ServiceTable::make(Parts parts)
     table->place_pools();
     std::vector<wire::IpAddress> nat_servers;
     for (const Service& service : index->services) {
-        if (service.forwarding && service.forwarding->method == Method::nat) {
-            if (const Pool* pool = table->pool(service.forwarding->pool); pool != nullptr) {
-                for (const PoolServer& server : pool->servers) {
-                    nat_servers.push_back(server.record->address().address);
-                }
+        const Pool* const pool = service.forwarding ? table->pool(service.forwarding->pool) : nullptr;
+        if (pool == nullptr) {
+            continue;
+        }
+        for (const PoolServer& server : pool->servers) {
+            const wire::IpAddress& address = server.record->address().address;
+            if (service.forwarding->method == Method::nat) {
+                nat_servers.push_back(address);
+            } else if (is_tunnel(service.forwarding->method)) {
+                index->tunnel_servers.push_back({address, server.id});
             }
         }
     }
+    std::sort(index->tunnel_servers.begin(), index->tunnel_servers.end(),
+              [](const TunnelServer& left, const TunnelServer& right) { return left.address < right.address; });
     index->nat_servers.resize(buckets_for(nat_servers.size()));
     for (const wire::IpAddress& address : nat_servers) {
         index->add_nat_server(address);
@@ -226,6 +234,17 @@ bool ServiceTable::is_nat_server(const wire::IpAddress& source) const noexcept
             return true;
         }
     }
+}
+
+std::span<const ServiceTable::TunnelServer> ServiceTable::tunnel_servers(const wire::IpAddress& address) const noexcept
+{
+    const std::vector<TunnelServer>& all = index_->tunnel_servers;
+    const auto first = std::lower_bound(
+        all.begin(), all.end(), address,
+        [](const TunnelServer& server, const wire::IpAddress& wanted) { return server.address < wanted; });
+    const auto last =
+        std::find_if(first, all.end(), [&](const TunnelServer& server) { return server.address != address; });
+    return {first, last};
 }
 
 const Service* ServiceTable::service(ServiceId id) const noexcept

@@ -1,4 +1,4 @@
-#include <sluice/wire/parse.hpp>
+#include <sluice/wire/tunnel.hpp>
 
 namespace sluice::wire {
 namespace {
@@ -111,6 +111,10 @@ std::optional<QuotedPacket> parse_quoted(Bytes frame, std::size_t offset, std::s
     case protocol::icmpv6:
         quoted.source_port = quoted.destination_port = load16(ports + 4);
         return quoted;
+    case protocol::ipv4_inside:
+    case protocol::ipv6_inside:
+    case protocol::gre:
+        return quoted;
     default:
         return {};
     }
@@ -139,6 +143,37 @@ std::optional<IcmpError> parse_icmp_error(Bytes frame, const ParsedPacket& packe
         error.mtu = packet.is_v4() ? header.rest() & 0xffffU : header.rest();
     }
     return error;
+}
+
+std::optional<TunnelledPacket> parse_tunnelled(Bytes frame, const ParsedPacket& message,
+                                               const QuotedPacket& outer) noexcept
+{
+    std::uint8_t inside = outer.protocol;
+    std::size_t offset = outer.transport_offset;
+    const std::byte* const shim = frame.data() + offset; // 8 bytes are there: parse_quoted() saw to it.
+    if (outer.protocol == protocol::gre) {
+        if (load16(shim) != 0) {
+            return {};
+        }
+        const std::uint16_t type = load16(shim + 2);
+        inside = type == ether_type::ipv4   ? protocol::ipv4_inside
+                 : type == ether_type::ipv6 ? protocol::ipv6_inside
+                                            : protocol::no_next;
+        offset += gre_size;
+    } else if (outer.protocol == protocol::udp && outer.destination_port == gue_port) {
+        offset += udp_size;
+        if (message.end < offset + gue_size || load8(shim + udp_size) != 0) {
+            return {};
+        }
+        inside = load8(shim + udp_size + 1);
+        offset += gue_size;
+    }
+    if ((inside != protocol::ipv4_inside && inside != protocol::ipv6_inside) || message.end < offset) {
+        return {};
+    }
+    const bool v4 = inside == protocol::ipv4_inside;
+    const auto packet = parse_quoted(frame, offset, message.end, v4);
+    return packet ? std::optional{TunnelledPacket{v4, *packet}} : std::nullopt;
 }
 
 } // namespace sluice::wire

@@ -49,7 +49,7 @@ struct Prepared {
 
 class Forwarder final : private flow::FlowObserver {
 public:
-    Forwarder(const ForwarderOptions& options, const ServerRegistry& servers, const neigh::AddressStates& addresses,
+    Forwarder(const ForwarderOptions& options, ServerRegistry& servers, const neigh::AddressStates& addresses,
               NextHops& next_hops);
     Forwarder(const Forwarder&) = delete;
     Forwarder& operator=(const Forwarder&) = delete;
@@ -101,8 +101,6 @@ private:
                                       TimePoint now) noexcept;
     [[nodiscard]] Verdict carry(packet::Packet& packet, wire::ParsedPacket& parsed, flow::Flow& flow, bool from_server,
                                 const Service& service, TimePoint now) noexcept;
-    [[nodiscard]] Verdict error_about_flow(packet::Packet& packet, wire::ParsedPacket& parsed, const Prepared& prepared,
-                                           TimePoint now) noexcept;
     [[nodiscard]] Verdict fragment(packet::Packet& packet, wire::ParsedPacket& parsed, TimePoint now) noexcept;
     [[nodiscard]] std::optional<NextHop> next_hop(flow::Flow& flow, bool towards_server) noexcept;
     void track(flow::Flow& flow, bool from_server, std::uint8_t tcp_flags, const FlowTimeouts& timeouts,
@@ -115,6 +113,14 @@ private:
     // explain.cpp
     [[nodiscard]] Verdict judge_first(wire::ParsedPacket& parsed, const Prepared& prepared, TimePoint now) noexcept;
     [[nodiscard]] Verdict judge_new(wire::ParsedPacket& parsed, const Prepared& prepared, TimePoint now) noexcept;
+
+    // errors.cpp: what the network says
+    [[nodiscard]] Verdict error_about_flow(packet::Packet& packet, wire::ParsedPacket& parsed, const Prepared& prepared,
+                                           TimePoint now) noexcept;
+    [[nodiscard]] Verdict error_about_tunnel(packet::Packet& packet, wire::ParsedPacket& parsed,
+                                             const Prepared& prepared, TimePoint now) noexcept;
+    /// Bytes of a packet that fit into a flow's tunnel, by the MTU of its port and what its way has said.
+    [[nodiscard]] std::uint32_t room_in_tunnel(const flow::Flow& flow, std::uint32_t mtu, TimePoint now) const noexcept;
 
     // answers
     [[nodiscard]] Verdict refuse(packet::Packet& packet, wire::ParsedPacket& parsed, telemetry::DropReason reason,
@@ -154,6 +160,8 @@ private:
     /// Adds a flow whose addresses and ports are chosen, and counts it.
     [[nodiscard]] FlowOrVerdict begin(flow::Flow& flow, health::Server& server, const wire::ParsedPacket& parsed,
                                       const Forwarding& forwarding, const Affinity& affinity, TimePoint now) noexcept;
+    /// Picks the address of ours that a flow's tunnel begins at; false when none reaches the server.
+    [[nodiscard]] bool choose_tunnel(flow::Flow& flow, const Forwarding& forwarding) const noexcept;
     /// Picks local address and port of a full-NAT flow; false when none of its shard is free.
     [[nodiscard]] bool choose_source(flow::Flow& flow, const Forwarding& forwarding, flow::Shard shard,
                                      TimePoint now) noexcept;
@@ -162,7 +170,7 @@ private:
     void flow_removed(const flow::Flow& flow, TimePoint now) noexcept override;
 
     ForwarderOptions options_;
-    const ServerRegistry& servers_;
+    ServerRegistry& servers_;
     const neigh::AddressStates& addresses_;
     NextHops& next_hops_;
     const ServiceTable* services_ = nullptr; ///< Of this turn

@@ -21,13 +21,14 @@ enum class Role : std::uint8_t {
     worker_port,    ///< To a port that workers or probes pick theirs from
     full_nat_reply, ///< To a port that full NAT picks from
     nat_reply,      ///< From a server of a nat service to a client
+    tunnel_error,   ///< ICMP error about a packet that we sent into a tunnel
     closed_port     ///< To an address of ours, and a port that nobody has
 };
 
 struct Placement {
     Role role = Role::foreign;
     ServiceTable::Classification target;
-    flow::FiveTuple tuple;               ///< What was judged: the packet's own, or the quoted one reversed
+    flow::FiveTuple tuple; ///< What was judged: the packet's own, the quoted one reversed, the client's in a tunnel
     std::optional<wire::IcmpError> icmp; ///< The packet is an ICMP error, judged by the packet that it quotes
 };
 

@@ -2,6 +2,7 @@
 // until the last flow is gone.
 #pragma once
 
+#include <sluice/base/time.hpp>
 #include <sluice/health/server.hpp>
 #include <sluice/l4/ids.hpp>
 
@@ -37,6 +38,17 @@ public:
     [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
     /// Less than capacity(); unique among the ids that are valid at one time.
     [[nodiscard]] static std::size_t place(ServerId id) noexcept { return id.value >> generation_bits; }
+    /// The network has said that packets on the way to this server must not be larger; remembered for ten minutes (RFC
+    /// 1191 §6.3, RFC 8201 §5.3).
+    void learn_path_mtu(ServerId id, std::uint16_t mtu, TimePoint now) noexcept;
+    /// 0xffff when nothing was said lately.
+    [[nodiscard]] std::uint16_t path_mtu(ServerId id, TimePoint now) const noexcept
+    {
+        const std::uint32_t index = id.value >> generation_bits;
+        const std::uint64_t word =
+            index < capacity_ ? slots_[index].path_mtu.load(std::memory_order_relaxed) : std::uint64_t{0};
+        return second_of(now) < word >> 16U ? static_cast<std::uint16_t>(word) : std::uint16_t{0xffff};
+    }
 
     struct Entry {
         health::Server* server = nullptr; ///< Valid within this turn; nullptr when the id is not valid any more
@@ -62,8 +74,15 @@ private:
 
     struct Slot {
         std::atomic<health::Server*> server{nullptr};
-        std::atomic<std::uint32_t> word{0}; ///< generation << 1 | listed; generation 0: free
+        std::atomic<std::uint32_t> word{0};     ///< generation << 1 | listed; generation 0: free
+        std::atomic<std::uint64_t> path_mtu{0}; ///< Second at which it is forgotten << 16 | bytes
     };
+
+    [[nodiscard]] static std::uint64_t second_of(TimePoint time) noexcept
+    {
+        return static_cast<std::uint64_t>(
+            std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count());
+    }
 
     std::size_t capacity_;
     std::unique_ptr<Slot[]> slots_;

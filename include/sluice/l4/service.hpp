@@ -54,8 +54,8 @@ struct Forwarding {
     std::optional<Persistence> persistence;
     NoServer no_server = NoServer::reject;
     OnServerDown on_server_down = OnServerDown::keep; ///< Of TCP flows; UDP flows always move
-    /// fullnat: our addresses to speak to servers from, of both families if need be. Control fills in the ports' own
-    /// when the configuration names none.
+    /// fullnat and tunnels: our addresses to speak to servers from, of both families if need be. Control fills in the
+    /// ports' own when the configuration names none.
     std::vector<wire::IpAddress> sources;
 };
 

@@ -56,6 +56,13 @@ public:
     /// Is this the address of a server behind a `nat` service, whose packets to clients pass through us?
     [[nodiscard]] bool is_nat_server(const wire::IpAddress& source) const noexcept;
 
+    /// Servers with this address that tunnels lead to. For ICMP errors: a search.
+    struct TunnelServer {
+        wire::IpAddress address;
+        ServerId id;
+    };
+    [[nodiscard]] std::span<const TunnelServer> tunnel_servers(const wire::IpAddress& address) const noexcept;
+
     /// nullptr when there is no such service (any more).
     [[nodiscard]] const Service* service(ServiceId id) const noexcept;
     [[nodiscard]] const Pool* pool(PoolId id) const noexcept;

@@ -1,7 +1,7 @@
 // What becomes of a packet.
 #pragma once
 
-#include <sluice/flow/flow.hpp>
+#include <sluice/flow/flow_table.hpp>
 #include <sluice/l4/ids.hpp>
 #include <sluice/neigh/adjacency.hpp>
 #include <sluice/telemetry/counters.hpp>
@@ -31,7 +31,9 @@ struct Verdict {
     std::uint32_t mtu = 0; ///< too_big and split
     ServiceId service;
     neigh::AdjacencyIndex adjacency; ///< Nobody when the next hop is not known yet: take the long way
-    bool ports_learned = false;      ///< to_forwarder: say so to the other one's process_handed_over()
+    /// split: each part goes into this flow's tunnel (enter_tunnel()) before it is sent. Valid until the next packet.
+    const flow::Flow* tunnel = nullptr;
+    bool ports_learned = false; ///< to_forwarder: say so to the other one's process_handed_over()
 
     [[nodiscard]] static Verdict dropped(telemetry::DropReason reason) noexcept
     {

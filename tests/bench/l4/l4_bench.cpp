@@ -42,6 +42,7 @@ public:
             if (world_.forwarder->process(packets_[0], parsed_[0], world_.now).action != l4::Action::transmit) {
                 ++failed_;
             }
+            packets_[0].trim_front(packets_[0].size() - template_.size());
         }
     }
 
@@ -49,6 +50,7 @@ public:
     void refill() noexcept
     {
         for (packet::Packet& packet : packets_) {
+            packet.trim_front(packet.size() - template_.size()); // What a tunnel has put in front
             next_ = next_ * 1664525U + 1013904223U;
             write(packet, static_cast<std::uint32_t>((std::uint64_t{next_} * flows_) >> 32U));
         }
@@ -98,7 +100,7 @@ private:
     void write(packet::Packet& packet, std::uint32_t flow) noexcept
     {
         std::byte* const frame = packet.data();
-        std::memcpy(frame, template_.data(), 60);
+        std::memcpy(frame, template_.data(), template_.size());
         const std::uint32_t client = 0x0b000000U + (flow >> 8U);
         wire::ChecksumDelta delta;
         delta.replace32(0x0b000000U, client);
@@ -186,6 +188,8 @@ void whole(Traffic& bursts) noexcept
 void nat(benchmark::State& state) { measure(state, l4::Method::nat, whole); }
 void fullnat(benchmark::State& state) { measure(state, l4::Method::fullnat, whole); }
 void dr(benchmark::State& state) { measure(state, l4::Method::dr, whole); }
+void ipip(benchmark::State& state) { measure(state, l4::Method::ipip, whole); }
+void gue(benchmark::State& state) { measure(state, l4::Method::gue, whole); }
 
 /// Flows that nobody has seen before: schedule, choose a source port, insert, and expire again.
 void new_flows(benchmark::State& state, l4::Method method, l4::Balance balance = l4::Balance::rr,
@@ -234,6 +238,8 @@ BENCHMARK(flow_lookup)->Arg(1000)->Arg(1'000'000);
 BENCHMARK(nat)->Arg(1000)->Arg(1'000'000);
 BENCHMARK(fullnat)->Arg(1000)->Arg(1'000'000);
 BENCHMARK(dr)->Arg(1000)->Arg(1'000'000);
+BENCHMARK(ipip)->Arg(1000)->Arg(1'000'000);
+BENCHMARK(gue)->Arg(1000)->Arg(1'000'000);
 BENCHMARK_CAPTURE(new_flows, nat, l4::Method::nat);
 BENCHMARK_CAPTURE(new_flows, fullnat, l4::Method::fullnat);
 BENCHMARK_CAPTURE(new_flows, dr, l4::Method::dr);

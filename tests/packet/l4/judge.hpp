@@ -34,16 +34,27 @@ inline std::string judge_ip(const Frame& frame, std::size_t at, bool quoted);
 inline std::string judge_transport(const Frame& frame, std::size_t at, std::size_t end, std::uint8_t protocol,
                                    std::uint32_t pseudo)
 {
+    switch (protocol) {
+    case 4:
+    case 41:
+        return judge_ip(frame, at, false);
+    case 47:
+        return judge_ip(frame, at + 4, false);
+    default:
+        break;
+    }
     const std::size_t length = end - at;
     const std::uint32_t covered = pseudo + protocol + static_cast<std::uint32_t>(length);
     switch (protocol) {
     case 6:
         return all_ones(covered + sum(frame, at, end)) ? "" : "TCP checksum wrong";
-    case 17:
-        if (byte(frame, at + 6) == 0 && byte(frame, at + 7) == 0) {
-            return "";
+    case 17: {
+        const bool none = byte(frame, at + 6) == 0 && byte(frame, at + 7) == 0;
+        if (!none && !all_ones(covered + sum(frame, at, end))) {
+            return "UDP checksum wrong";
         }
-        return all_ones(covered + sum(frame, at, end)) ? "" : "UDP checksum wrong";
+        return byte(frame, at + 2) == 0x17 && byte(frame, at + 3) == 0xc0 ? judge_ip(frame, at + 12, false) : "";
+    }
     case 1: {
         if (!all_ones(sum(frame, at, end))) {
             return "ICMP checksum wrong";

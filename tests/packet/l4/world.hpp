@@ -89,7 +89,7 @@ public:
     {
         forwarding.method = method;
         forwarding.pool = {pool_id};
-        forwarding.sources = method == l4::Method::fullnat ? sources : std::vector<wire::IpAddress>{};
+        forwarding.sources = l4::has_sources(method) ? sources : std::vector<wire::IpAddress>{};
         l4::ServiceTable::Parts parts;
         parts.addresses = {{ip("10.0.0.1"), false, 0},
                            {ip("2001:db8:a::1"), false, 0},

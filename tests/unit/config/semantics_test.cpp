@@ -267,10 +267,9 @@ vrrp:
          one_port + "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {routes: [{respond: {}, headers: {request: "
                     "{set: {A: b}}}}]}}]\n",
          "2:99: warning: rules for the request do nothing here [this route sends no request to a server]\n"},
-        {"method_without_implementation",
+        {"gre_beyond_the_mtu",
          one_port + "services: [{name: s, listen: 192.0.2.11:53/udp, forward: {pool: p, method: gre}}]\npools: [{name: "
                     "p, servers: [{address: 192.0.2.20}]}]\n",
-         "2:76: error: the method `gre` is not supported by this build [supported: fullnat, nat, dr]\n"
          "2:76: warning: packets of 1500 bytes do not fit through this tunnel: 24 bytes are added, and port `front` "
          "has an MTU of 1500 [an MTU of 1524 on the way to the servers, or a smaller one at the clients]\n"
          "1:9: note: the port\n"},
@@ -314,7 +313,7 @@ vrrp:
         {"source_without_fullnat",
          one_port + "services: [{name: s, listen: 192.0.2.11:53/udp, forward: {pool: p, method: nat, source: "
                     "[192.0.2.11]}}]\npools: [{name: p, servers: [{address: 192.0.2.20}]}]\n",
-         "2:90: error: only fullnat has source addresses [leave `source` out]\n"},
+         "2:90: error: only fullnat and tunnels have source addresses [leave `source` out]\n"},
         {"source_owned_by_no_instance",
          one_port + "services: [{name: s, listen: 192.0.2.11:53/udp, forward: {pool: p, source: "
                     "[192.0.2.11]}}]\npools: [{name: p, servers: [{address: 192.0.2.20}]}]\n",
@@ -359,7 +358,6 @@ pools: [{name: p, servers: [{address: "[2001:db8::20]:80"}]}]
         {"tunnel_beyond_the_mtu",
          one_port + "services: [{name: s, listen: 192.0.2.11:53/udp, forward: {pool: p, method: gue}}]\npools: [{name: "
                     "p, servers: [{address: 192.0.2.20}]}]\n",
-         "2:76: error: the method `gue` is not supported by this build [supported: fullnat, nat, dr]\n"
          "2:76: warning: packets of 1500 bytes do not fit through this tunnel: 32 bytes are added, and port `front` "
          "has an MTU of 1500 [an MTU of 1532 on the way to the servers, or a smaller one at the clients]\n"
          "1:9: note: the port\n"},
@@ -367,7 +365,15 @@ pools: [{name: p, servers: [{address: "[2001:db8::20]:80"}]}]
          "ports: [{name: front, mtu: 1600, device: {interface: eth1}, addresses: [192.0.2.11/24]}]\nservices: [{name: "
          "s, listen: 192.0.2.11:53/udp, forward: {pool: p, method: gue}}]\npools: [{name: p, servers: [{address: "
          "192.0.2.20}]}]\n",
-         "2:76: error: the method `gue` is not supported by this build [supported: fullnat, nat, dr]\n"},
+         ""},
+        {"tunnel_to_the_other_family_without_a_source",
+         R"(ports: [{name: front, mtu: 1600, device: {interface: eth1}, addresses: [192.0.2.11/24, "2001:db8::11/64"]}]
+vrrp: [{name: a, port: front, vrid: 1, addresses: [192.0.2.100]}]
+services: [{name: s, listen: 192.0.2.100:53/udp, forward: {pool: p, method: ipip, source: [192.0.2.100]}}]
+pools: [{name: p, servers: [{address: 192.0.2.20}, {address: "[2001:db8::20]"}]}]
+)",
+         "3:92: error: no source address is of the family of every server: IPv6 is missing\n"
+         "4:62: note: this server needs one\n"},
         {"pool_name_twice",
          one_port + "services: [{name: s, listen: 192.0.2.11:80/tcp, proxy: {routes: [{pool: p}]}}]\npools: [{name: p, "
                     "servers: [{address: 192.0.2.20}]}, {name: p, servers: [{address: 192.0.2.20}]}]\n",
