@@ -42,9 +42,6 @@ Explanation Forwarder::explain(const flow::FiveTuple& tuple, TimePoint now) noex
     result.shard = shard_of(placement);
     result.is_address = placement.target.address != nullptr;
     result.held = result.is_address && holds(*placement.target.address);
-    if (placement.target.service != nullptr) {
-        result.service = placement.target.service->id;
-    }
     const std::uint32_t tries = source_tries_;
     explaining_ = &result;
     end(result, judge_first(parsed, prepared, now));
@@ -57,6 +54,9 @@ Explanation Forwarder::explain(const flow::FiveTuple& tuple, TimePoint now) noex
 Verdict Forwarder::judge_first(wire::ParsedPacket& parsed, const Prepared& prepared, TimePoint now) noexcept
 {
     const Placement& placement = prepared.placement;
+    if (placement.role == Role::proxy || placement.role == Role::forward) {
+        explaining_->service = placement.target.service->id;
+    }
     if (const auto problem = impossible(placement, parsed)) {
         return Verdict::dropped(*problem);
     }
