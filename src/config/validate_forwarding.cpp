@@ -3,6 +3,9 @@
 #include <config/reach.hpp>
 #include <config/validate.hpp>
 
+#include <sluice/wire/headers.hpp>
+#include <sluice/wire/tunnel.hpp>
+
 #include <algorithm>
 
 namespace sluice::config {
@@ -14,14 +17,14 @@ bool is_tunnel(Method method) { return method == Method::ipip || method == Metho
 /// Bytes that a method puts in front of a packet, outer IP header included.
 std::uint32_t tunnel_overhead(Method method, bool outer_v6)
 {
-    const std::uint32_t outer = outer_v6 ? 40 : 20;
+    const std::uint32_t outer = outer_v6 ? std::uint32_t{wire::ipv6_size} : std::uint32_t{wire::ipv4_minimum_size};
     switch (method) {
     case Method::ipip:
         return outer;
     case Method::gre:
-        return outer + 4;
+        return outer + std::uint32_t{wire::gre_size};
     case Method::gue:
-        return outer + 8 + 4; // UDP, and the header of GUE
+        return outer + std::uint32_t{wire::udp_size + wire::gue_size};
     default:
         return 0;
     }

@@ -8,50 +8,31 @@ import json
 import os
 import random
 import re
-import socket
 
 import pytest
 
-from lab import ROOT, Lab, Node, Router, wait_for_port, wait_until
+from direct_servers import FAMILIES, VIRTUAL, DirectServers
+from lab import ROOT, Lab, Node, Router, wait_until
 
 CLIENT = {4: "198.51.100.10", 6: "2001:db8:c::10"}
 NEAR = {4: "198.51.100.1", 6: "2001:db8:c::1"}
 EDGE = {4: "192.0.2.1", 6: "2001:db8::1"}
-VIRTUAL = {4: "192.0.2.100", 6: "2001:db8::100"}
 WEB = {"web1": {4: "192.0.2.21", 6: "2001:db8::21"}, "web2": {4: "192.0.2.22", 6: "2001:db8::22"}}
 BITS = {4: 24, 6: 64}
 NARROW = 1400
 SIZE = 1 << 20
-FAMILIES = [4, 6]
 
-# Answers from the address that was asked, with the server's name and what it got.
-ECHO = """
-import selectors, socket, sys
-chooser = selectors.DefaultSelector()
-for family, address in [(socket.AF_INET, one) for one in sys.argv[2].split(",")] + [(socket.AF_INET6, one) for one in sys.argv[3].split(",")]:
-    one = socket.socket(family, socket.SOCK_DGRAM)
-    one.bind((address, 7777))
-    chooser.register(one, selectors.EVENT_READ)
-while True:
-    for key, _ in chooser.select():
-        data, peer = key.fileobj.recvfrom(65536)
-        key.fileobj.sendto(data if data == b"ping" else f"{sys.argv[1]} {peer[0]} ".encode() + data, peer)
-"""
-
-
-class Site:
+class Site(DirectServers):
     def __init__(self, lab, driver):
-        self.lab = lab
+        super().__init__(lab)
         lab.make_hub("street")
         self.client = lab.host("client", *(f"{CLIENT[family]}/{BITS[family]}" for family in FAMILIES), hub="street")
         self.edge = Router(lab, "edge", EDGE, "hub", NEAR, "street", CLIENT, NARROW)
         for family in FAMILIES:
             self.client.ip(f"-{family}", "route", "add", "default", "via", NEAR[family])
         self.content = random.Random(5).randbytes(SIZE)
-        self.webs = {}
-        self.www = {}
         for name, addresses in WEB.items():
-            self.serve(name, addresses)
+            self.add_server(name, addresses)
         with open(os.path.join(ROOT, "config/examples/dr-dual-stack.yaml")) as file:
             example = file.read()
         self.node = Node(lab, "lb", example.replace("{interface: eth1}", f"{{interface: eth0, driver: {driver}}}") + """
@@ -65,36 +46,11 @@ control: {socket: "{socket}"}
         for family in FAMILIES:
             wait_until(lambda one=family: self.get(one, "/who").returncode == 0, 10, f"IPv{family} through the node", 0.1)
 
-    def serve(self, name, addresses):
+    def add_server(self, name, addresses):
         host = self.lab.host(name, *(f"{addresses[family]}/{BITS[family]}" for family in FAMILIES))
-        host.run("sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2")
         for family in FAMILIES:
-            host.ip("addr", "add", f"{VIRTUAL[family]}/{32 if family == 4 else 128}", "dev", "lo", *(["nodad"] if family == 6 else []))
             host.ip(f"-{family}", "route", "add", "default", "via", EDGE[family])
-        nginx = self.lab.nginx(host, f"""
-  server {{
-    listen 80; listen [::]:80;
-    location = /healthz {{ return 200 "ok\\n"; }}
-    location = /who {{ return 200 "{name} $server_addr $remote_addr\\n"; }}
-    location / {{ dav_methods PUT; }}
-  }}""")
-        with open(os.path.join(nginx.www, "down.bin"), "wb") as file:
-            file.write(self.content)
-        host.start("echo", "/usr/bin/python3", "-c", ECHO, name, f"{addresses[4]},{VIRTUAL[4]}", f"{addresses[6]},{VIRTUAL[6]}")
-        wait_for_port(host, "127.0.0.1", 80)
-        self.webs[name] = host
-        self.www[name] = nginx.www
-
-    def get(self, family, path, *words):
-        address = VIRTUAL[4] if family == 4 else f"[{VIRTUAL[6]}]"
-        return self.client.curl("-f", "-m", "20", *words, f"http://{address}{path}")
-
-    def ask(self, family, data):
-        with self.client.socket(socket.AF_INET if family == 4 else socket.AF_INET6, socket.SOCK_DGRAM, 5) as one:
-            one.connect((VIRTUAL[family], 7777))
-            one.send(data)
-            server, who, back = one.recv(65536).split(b" ", 2)
-            return server.decode(), who.decode(), back
+        self.serve(host, name, addresses)
 
     def counted(self, pool):
         """Packets that the node has seen to and from the servers of a pool."""

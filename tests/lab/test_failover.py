@@ -372,10 +372,11 @@ def test_storm_of_rsa_handshakes_moves_nothing():
     assert not moved, moved
     assert len(counts) == len(clients), outputs
     assert sum(counts) > 20 * duration, "that is no storm"
-    # The processors are shared with the clients: a worker whose clients wait for one has nothing to sign meanwhile.
-    if min(busy) <= 0.7 * passed and others > 0.25:
+    # The core that sends adverts is full. The other one may be without work while its clients wait for a processor, which they share.
+    full = busy[0] > 0.9 * passed and min(busy) > 0.7 * passed
+    if not full and others > 0.25:
         pytest.skip(f"nothing moved, but the cores had time left, {busy} of {passed:.1f} s, on a machine that was {others:.0%} busy before the storm")
-    assert min(busy) > 0.7 * passed, f"a core had time left: {busy} of {passed} s"
+    assert full, f"a core had time left: {busy} of {passed} s"
 
 
 def test_neighbours_that_change_their_mac_cost_a_retransmission_at_most():

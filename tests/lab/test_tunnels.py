@@ -8,28 +8,25 @@ The ports are of af_xdp: through af_packet DPDK takes no packet of more than 150
 import os
 import random
 import re
-import socket
 
 import pytest
 
-from lab import ROOT, Lab, Node, Router, run, wait_for_port, wait_until
-from test_direct import ECHO
+from direct_servers import FAMILIES, VIRTUAL, DirectServers
+from lab import ROOT, Lab, Node, Router, run, wait_until
 
 CLIENT = {4: "192.0.2.10", 6: "2001:db8::10"}
-VIRTUAL = {4: "192.0.2.100", 6: "2001:db8::100"}
 FARM = {4: "10.0.0.2", 6: "2001:db8:1::2"}
 YARD = {4: "10.1.0.1", 6: "2001:db8:2::1"}
 EXIT = {4: "10.1.0.254", 6: "2001:db8:2::fe"}
 WEB = {"web1": {4: "10.1.0.21", 6: "2001:db8:2::21"}, "web2": {4: "10.1.0.22", 6: "2001:db8:2::22"}}
 BITS = {4: 24, 6: 64}
 SIZE = 1 << 18
-FAMILIES = [4, 6]
 DECAPSULATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "decapsulate.py")
 
 
-class Site:
+class Site(DirectServers):
     def __init__(self, lab):
-        self.lab = lab
+        super().__init__(lab)
         for hub in ("back", "yard"):
             lab.make_hub(hub)
         self.client = lab.host("client", *(f"{CLIENT[family]}/{BITS[family]}" for family in FAMILIES))
@@ -37,10 +34,8 @@ class Site:
         self.exit = lab.host("exit", "192.0.2.1/24", "2001:db8::1/64")
         self.make_exit()
         self.content = random.Random(7).randbytes(SIZE)
-        self.webs = {}
-        self.www = {}
         for name, addresses in WEB.items():
-            self.serve(name, addresses)
+            self.add_server(name, addresses)
         for namespace, link in ((self.farm.host.namespace, "eth0"), (self.farm.host.namespace, "eth1")):
             run("ip", "-n", namespace, "link", "set", link, "mtu", 1600)
         with open(os.path.join(ROOT, "config/examples/tunnels.yaml")) as file:
@@ -70,41 +65,16 @@ control: {socket: "{socket}"}
             self.exit.ip("addr", "add", f"{EXIT[family]}/{BITS[family]}", "dev", "eth1", *(["nodad"] if family == 6 else []))
         self.exit.ip("link", "set", "eth1", "up")
 
-    def serve(self, name, addresses):
+    def add_server(self, name, addresses):
         host = self.lab.host(name, *(f"{addresses[family]}/{BITS[family]}" for family in FAMILIES), hub="yard")
         host.ip("link", "set", "eth0", "mtu", "1600")
-        host.run("sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2", "net.ipv4.conf.all.rp_filter=0",
-                 "net.ipv4.conf.eth0.rp_filter=0")
+        host.run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.eth0.rp_filter=0")
         for family in FAMILIES:
-            host.ip("addr", "add", f"{VIRTUAL[family]}/{32 if family == 4 else 128}", "dev", "lo", *(["nodad"] if family == 6 else []))
             host.ip(f"-{family}", "route", "add", "default", "via", EXIT[family], "mtu", "1500")
             host.ip(f"-{family}", "route", "add", "10.0.0.0/24" if family == 4 else "2001:db8:1::/64", "via", YARD[family])
-        nginx = self.lab.nginx(host, f"""
-  server {{
-    listen 80; listen [::]:80;
-    location = /healthz {{ return 200 "ok\\n"; }}
-    location = /who {{ return 200 "{name} $server_addr $remote_addr\\n"; }}
-    location / {{ dav_methods PUT; }}
-  }}""")
-        with open(os.path.join(nginx.www, "down.bin"), "wb") as file:
-            file.write(self.content)
-        host.start("echo", "/usr/bin/python3", "-c", ECHO, name, f"{addresses[4]},{VIRTUAL[4]}", f"{addresses[6]},{VIRTUAL[6]}")
         end = host.start("tunnel", "/usr/bin/python3", DECAPSULATE, "inside0")
         wait_until(lambda: "ready" in end.output(), 10, "the end of the tunnel")
-        wait_for_port(host, "127.0.0.1", 80)
-        self.webs[name] = host
-        self.www[name] = nginx.www
-
-    def get(self, family, path, *words):
-        address = VIRTUAL[4] if family == 4 else f"[{VIRTUAL[6]}]"
-        return self.client.curl("-f", "-m", "20", *words, f"http://{address}{path}")
-
-    def ask(self, family, data):
-        with self.client.socket(socket.AF_INET if family == 4 else socket.AF_INET6, socket.SOCK_DGRAM, 5) as one:
-            one.connect((VIRTUAL[family], 7777))
-            one.send(data)
-            server, who, back = one.recv(65536).split(b" ", 2)
-            return server.decode(), who.decode(), back
+        self.serve(host, name, addresses)
 
     def upload(self, family):
         path = os.path.join(self.lab.folder, "up.bin")

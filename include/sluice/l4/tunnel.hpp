@@ -4,7 +4,9 @@
 #include <sluice/flow/flow_table.hpp>
 #include <sluice/l4/method.hpp>
 #include <sluice/packet/packet.hpp>
+#include <sluice/wire/headers.hpp>
 #include <sluice/wire/parse.hpp>
+#include <sluice/wire/tunnel.hpp>
 
 #include <cstdint>
 
@@ -13,14 +15,14 @@ namespace sluice::l4 {
 /// Bytes that a method puts in front of a packet, the outer IP header included; 0 where it is no tunnel.
 [[nodiscard]] constexpr std::uint32_t tunnel_overhead(Method method, bool outer_v4) noexcept
 {
-    const std::uint32_t outer = outer_v4 ? 20 : 40;
+    const std::uint32_t outer = outer_v4 ? std::uint32_t{wire::ipv4_minimum_size} : std::uint32_t{wire::ipv6_size};
     switch (method) {
     case Method::ipip:
         return outer;
     case Method::gre:
-        return outer + 4;
+        return outer + std::uint32_t{wire::gre_size};
     case Method::gue:
-        return outer + 8 + 4;
+        return outer + std::uint32_t{wire::udp_size + wire::gue_size};
     default:
         return 0;
     }
